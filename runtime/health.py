@@ -1,0 +1,79 @@
+"""What every service answers about itself: `/`, `/health`, `/readyz` and `/metrics` (CONTRACT 1)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from runtime.settings import Settings
+
+Check = Callable[[], Awaitable[str | None]]
+"""Gives None when the thing is there, else a sentence that says what is missing."""
+
+VERSION: Final = version("ops-assist")
+_CHECK_SECONDS: Final = 2.0
+
+
+def health_router(settings: Settings, title: str, checks: Mapping[str, Check]) -> APIRouter:
+    """The four routes; `/readyz` is 503 with the reasons until every check passes."""
+    router = APIRouter(tags=["service"])
+
+    @router.get("/")
+    async def root() -> dict[str, str]:
+        return {"message": title, "status": "online", "version": VERSION}
+
+    @router.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "healthy", "environment": settings.environment}
+
+    @router.get("/readyz")
+    async def ready() -> JSONResponse:
+        reasons = await failing(checks)
+        status = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        return JSONResponse(status, 503 if reasons else 200)
+
+    @router.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+async def failing(checks: Mapping[str, Check]) -> dict[str, str]:
+    """The checks that fail, each with its sentence; one that takes over two seconds fails too."""
+    answers = await asyncio.gather(*(_answer(check) for check in checks.values()))
+    return {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
+
+
+async def _answer(check: Check) -> str | None:
+    try:
+        return await asyncio.wait_for(check(), _CHECK_SECONDS)
+    except TimeoutError:
+        return f"no answer within {_CHECK_SECONDS:g} s"
+    except Exception as error:  # noqa: BLE001 - a check that breaks is a check that fails
+        return f"{type(error).__name__}: {error}"
+
+
+def status_app(settings: Settings, title: str, checks: Mapping[str, Check], **options: Any) -> FastAPI:
+    """A small app with the four routes, for the services that serve nothing else."""
+    app = FastAPI(title=title, version=VERSION, **options)
+    app.include_router(health_router(settings, title, checks))
+    return app
+
+
+class QuietServer(uvicorn.Server):
+    """A uvicorn server inside a process that handles signals itself."""
+
+    def install_signal_handlers(self) -> None:
+        """Leave the signals to the process."""
+
+
+def server(app: FastAPI, settings: Settings, port: int) -> uvicorn.Server:
+    """A server for `app` on the settings' host; its `serve` coroutine runs it."""
+    config = uvicorn.Config(app, settings.host, port, log_config=None, access_log=False, lifespan="on")
+    return QuietServer(config)

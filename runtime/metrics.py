@@ -1,0 +1,54 @@
+"""Every metric of every service: name, labels and meaning in one place, so that a typo is an import error."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+EVENTS_ACCEPTED: Final = Counter(
+    "ops_gateway_events_accepted_total", "Events acknowledged by the broker and answered with 2xx.", ["route"]
+)
+EVENTS_REFUSED: Final = Counter(
+    "ops_gateway_events_refused_total", "Events answered with an error.", ["route", "reason"]
+)
+PUBLISH_SECONDS: Final = Histogram(
+    "ops_gateway_publish_seconds", "From a valid request to the broker's acknowledgement.", buckets=_FAST
+)
+EVENTS_PROCESSED: Final = Counter(
+    "ops_processor_events_total",
+    "Events that the processor has decided on, by the one reason of each.",
+    ["reason"],
+)
+RECORDS_DEAD_LETTERED: Final = Counter(
+    "ops_processor_dead_lettered_total", "Records or events sent to ops.events.dlq.", ["reason"]
+)
+RECORDS_REKEYED: Final = Counter(
+    "ops_processor_rekeyed_total",
+    "Events written again under their service's key, because they lay elsewhere.",
+)
+INCIDENTS_OPENED: Final = Counter("ops_processor_incidents_opened_total", "Incidents opened.", ["rule"])
+INCIDENT_VERSIONS: Final = Counter("ops_processor_incident_versions_total", "Incident records published.")
+STATUS_CHANGES: Final = Counter("ops_processor_status_changes_total", "Status changes decided on.", ["reason"])
+STATE_ROWS: Final = Gauge("ops_processor_state_rows", "Rows of detection state held by this worker.")
+ANALYSES: Final = Counter("ops_analyzer_analyses_total", "Analyses published.", ["analyzed_by", "status"])
+MODEL_SECONDS: Final = Histogram("ops_analyzer_model_seconds", "Time of one model call.", ["outcome"], buckets=_SLOW)
+CLAIMS_DROPPED: Final = Counter(
+    "ops_analyzer_claims_dropped_total", "Claims of a model that its evidence did not bear out."
+)
+SECRETS_REDACTED: Final = Counter(
+    "ops_analyzer_redacted_total", "Secrets taken out of text before it went to a model.", ["kind"]
+)
+ROWS_MATERIALIZED: Final = Counter("ops_materializer_rows_total", "Records applied to PostgreSQL.", ["topic"])
+RECORDS_UNREADABLE: Final = Counter(
+    "ops_materializer_unreadable_total",
+    "Records that the materializer could not read and left out.",
+    ["topic"],
+)
+MATERIALIZE_SECONDS: Final = Histogram(
+    "ops_materializer_batch_seconds", "Time of one batch's transaction.", buckets=_FAST
+)
+HTTP_SECONDS: Final = Histogram(
+    "ops_http_request_seconds", "Time of one HTTP request.", ["method", "route", "status"], buckets=_FAST
+)

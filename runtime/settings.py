@@ -1,0 +1,117 @@
+"""Every setting of every service, read once from the environment (and a `.env` file) and validated at start."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BrokerChoice = Literal["auto", "kafka", "embedded"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the text names the setting and says what it takes."""
+
+
+class Settings(BaseSettings):
+    """One frozen object; the environment variable of a field is its name in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, case_sensitive=False)
+
+    environment: str = Field("development", description="Shown by /health and kept on every log line.")
+    log_level: LogLevel = Field("INFO", description="The least severe level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else JSON."
+    )
+
+    # --- where things are -------------------------------------------------------------------------------
+    state_dir: Path = Field(Path(".state"), description="Data of the broker and the database that `up` runs.")
+    host: str = Field("127.0.0.1", description="The address that the services listen on.")
+    http_port: int = Field(8000, ge=1, le=65535, description="The HTTP API.")
+    dashboard_port: int = Field(3000, ge=1, le=65535, description="The dashboard.")
+    processor_port: int = Field(8001, ge=1, le=65535, description="Health and metrics of stream_processor.")
+    analyzer_port: int = Field(8002, ge=1, le=65535, description="Health and metrics of analyzer_worker.")
+    materializer_port: int = Field(8003, ge=1, le=65535, description="Health and metrics of the materializer.")
+    broker_port: int = Field(9092, ge=1, le=65535, description="The Kafka port of the broker that `up` runs.")
+    postgres_port: int = Field(54329, ge=1, le=65535, description="The port of the PostgreSQL that `up` runs.")
+    api_url: str = Field("", description="Where the dashboard finds the HTTP API; default: this machine.")
+
+    # --- Kafka ------------------------------------------------------------------------------------------
+    broker: BrokerChoice = Field("auto", description="auto: Apache Kafka where Java 17 and Maven are found.")
+    kafka_bootstrap_servers: str = Field("", description="A cluster of your own: host:port,host:port.")
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    kafka_sasl_mechanism: SaslMechanism | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = None
+    kafka_ssl_certfile: Path | None = None
+    kafka_ssl_keyfile: Path | None = None
+    kafka_idempotence: bool = Field(
+        default=True, description="Idempotent producers; off only for brokers that cannot (the embedded one)."
+    )
+    kafka_session_timeout_ms: int = Field(
+        10_000, ge=1_000, description="Milliseconds without a heartbeat until a group member is given up."
+    )
+    topic_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of topics made at start.")
+    topic_replication_factor: int = Field(1, ge=1, le=32767)
+
+    # --- PostgreSQL -------------------------------------------------------------------------------------
+    database_url: str = Field("", description="postgresql://user:password@host:port/name; empty: embedded.")
+
+    # --- detection --------------------------------------------------------------------------------------
+    incident_threshold: int = Field(5, ge=1, le=10_000, description="Events that open an incident.")
+    incident_time_window: int = Field(300, ge=1, le=86_400, description="Seconds they must lie within.")
+    incident_quiet_period: int = Field(
+        3_600, ge=0, description="Seconds without a qualifying event until an incident ends; 0: never."
+    )
+    allowed_lateness: int = Field(600, ge=0, le=86_400, description="Seconds behind the service's newest event time.")
+
+    # --- analysis ---------------------------------------------------------------------------------------
+    llm_model: str = Field("", description="A litellm model name, as openai/gpt-4o-mini; empty: rules only.")
+    llm_api_base: str = Field("", description="The address of an OpenAI-compatible server, if not the default.")
+    llm_timeout: float = Field(30.0, gt=0, le=600, description="Seconds that one model call may take.")
+    llm_max_concurrency: int = Field(2, ge=1, le=64)
+    openai_api_key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _sasl_is_complete(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_mechanism and self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError(
+                "KAFKA_SECURITY_PROTOCOL with SASL needs KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and "
+                "KAFKA_SASL_PASSWORD"
+            )
+        return self
+
+    @property
+    def asyncpg_url(self) -> str:
+        """The database address in the form that SQLAlchemy wants for asyncpg."""
+        _, _, rest = self.database_url.partition("://")
+        return f"postgresql+asyncpg://{rest}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; `overrides` win over the environment.
+
+    Raises:
+        SettingsError: one line for each setting that cannot be used.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc']).upper() or 'settings'}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise SettingsError("; ".join(lines)) from error
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process."""
+    return load_settings()
