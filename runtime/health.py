@@ -1,7 +1,8 @@
 """What every service answers about itself: `/`, `/health`, `/readyz` and `/metrics` (CONTRACT 1)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -69,8 +70,10 @@ def status_app(settings: Settings, title: str, checks: Mapping[str, Check], **op
 class QuietServer(uvicorn.Server):
     """A uvicorn server inside a process that handles signals itself."""
 
-    def install_signal_handlers(self) -> None:
-        """Leave the signals to the process."""
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the signals to the process; uvicorn would take them over and raise them again at its end."""
+        yield
 
 
 def server(app: FastAPI, settings: Settings, port: int) -> uvicorn.Server:
