@@ -1,0 +1,68 @@
+"""What the detection has decided and the shell must carry out."""
+
+from collections import Counter
+from typing import Literal
+
+import msgspec
+
+from schemas.event import Event
+from schemas.incident import AttachedEvent, Incident, IncidentEvents
+from stream_processor.ledger import Reason
+from stream_processor.span import Item, Span
+from stream_processor.state import EndedRow
+
+StatusReason = Literal["applied", "refused", "repeated", "unknown_incident", "unreadable"]
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """An event and where it lies: its record's offset and its place in the record's array.
+
+    `received_at`: when the record was appended to the log, in microseconds since the epoch.
+    """
+
+    event: Event
+    offset: int
+    index: int
+    received_at: int
+
+
+class Decisions:
+    """Collects what some inputs have caused; the newest version of an incident stands for all of them."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.ledger: Counter[Reason] = Counter()
+        self.opened: Counter[str] = Counter()
+        self.late: list[Arrival] = []
+        self._incidents: dict[str, tuple[str, str, Span]] = {}
+        self._events: dict[str, IncidentEvents] = {}
+        self._ended: dict[str, EndedRow] = {}
+
+    def changed(self, service: str, rule: str, span: Span) -> None:
+        """An incident has a new version to publish."""
+        self._incidents[span.key] = (service, rule, span)
+
+    def took_in(self, service: str, span: Span, items: list[Item]) -> None:
+        """An incident has taken events in."""
+        attached = [AttachedEvent(item.offset, item.index, item.time) for item in items]
+        known = self._events.get(span.key)
+        if known is None:
+            self._events[span.key] = IncidentEvents(span.key, service, self.partition, attached)
+        else:
+            known.events.extend(attached)
+
+    def ended(self, service: str, rule: str, span: Span) -> None:
+        """Events no longer change an incident: it moves to a row of its own."""
+        self._ended[span.key] = EndedRow(service, rule, span)
+
+    def incidents(self) -> list[Incident]:
+        """The incident records to publish."""
+        return [span.record(service, rule, self.partition) for service, rule, span in self._incidents.values()]
+
+    def events(self) -> list[IncidentEvents]:
+        """The records of `ops.incident-events` to publish."""
+        return list(self._events.values())
+
+    def ended_rows(self) -> list[EndedRow]:
+        """The ended incidents to write."""
+        return list(self._ended.values())

@@ -1,0 +1,14 @@
+"""How an event ends: every event of the log gets exactly one of these reasons, and each is counted."""
+
+from typing import Literal
+
+Reason = Literal[
+    "opened",  # it made the threshold full
+    "attached",  # it added to an active incident
+    "qualified",  # it counts towards a threshold that is not full
+    "below_level",  # no rule counts its level
+    "duplicate",  # an event with its id was counted before
+    "late",  # it came later than the allowed lateness; it is in ops.events.late
+    "dead_lettered",  # it breaks the contract; it is in ops.events.dlq
+    "rekeyed",  # it lay in another service's place and was written again in its own, where it gets its reason
+]
