@@ -261,9 +261,18 @@ def _reachable(home: Path, account: Account | None) -> Iterator[tuple[str, tuple
 
 
 def _run(command: list[str], account: Account | None, fds: Sequence[int], text: str = "") -> None:
-    user = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+    uid, gid, groups = (account.uid, account.gid, ()) if account else (None, None, None)
     done = subprocess.run(  # noqa: S603 - programs of the wheel
-        command, input=text, capture_output=True, text=True, pass_fds=fds, cwd="/", check=False, **user
+        command,
+        input=text,
+        capture_output=True,
+        text=True,
+        pass_fds=fds,
+        cwd="/",
+        check=False,
+        user=uid,
+        group=gid,
+        extra_groups=groups,
     )
     if done.returncode:
         raise PostgresError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-300:]}")

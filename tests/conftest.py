@@ -16,7 +16,7 @@ from deploy.brokers.base import Broker
 from deploy.brokers.embedded import EmbeddedBroker
 from deploy.postgres import EmbeddedPostgres
 from runtime.kafka import ensure_topics
-from runtime.settings import Settings
+from runtime.settings import Settings, load_settings
 from tests.support.brokers import APACHE_KAFKA, EMBEDDED, make_broker
 from tests.support.databases import Databases
 
@@ -81,7 +81,7 @@ def broker(request: pytest.FixtureRequest, _nothing_left_running: None) -> Itera
 @pytest.fixture(scope="module")
 def kafka_settings(broker: Broker) -> Settings:
     """Settings for the module's broker, where the pipeline's topics are made, with 3 partitions each."""
-    settings = Settings(
+    settings = load_settings(
         _env_file=None,
         kafka_bootstrap_servers=broker.bootstrap_servers,
         kafka_idempotence=broker.supports_idempotence,

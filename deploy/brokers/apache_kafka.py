@@ -1,7 +1,6 @@
 """Apache Kafka as one KRaft node on loopback: the reference broker."""
 
 import base64
-import os
 import shutil
 import signal
 import subprocess

@@ -192,7 +192,7 @@ def _holders(lock_file: Path) -> Iterator[psutil.Process]:
     wanted = str(lock_file.resolve())
     for process in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):
-            links = [os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()]
+            links = [str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir()]
             if wanted in links and process.pid != os.getpid():
                 yield process
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 from typing import Final
 
@@ -41,4 +40,4 @@ def shared_archive(java: str) -> Path:
 def publish_archive(written: Path, archive: Path) -> None:
     """Give a finished archive its name, unless there is one; a missing archive only costs a second."""
     with contextlib.suppress(OSError):
-        os.replace(written, archive)
+        written.replace(archive)

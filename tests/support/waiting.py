@@ -22,7 +22,10 @@ def wait_until(condition: Callable[[], T], *, timeout: float = DEADLINE_SECONDS,
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[T]], *, timeout: float = DEADLINE_SECONDS, what: str = "the condition"
+    condition: Callable[[], Awaitable[T]],
+    *,
+    timeout: float = DEADLINE_SECONDS,  # noqa: ASYNC109 - it bounds many calls of the condition, not one await
+    what: str = "the condition",
 ) -> T:
     """The first true value of an asynchronous `condition`; fails the test after `timeout` seconds."""
     async with asyncio.timeout(timeout + DEADLINE_SECONDS):
