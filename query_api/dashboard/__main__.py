@@ -1,0 +1,44 @@
+"""`python -m query_api.dashboard`: serve the dashboard on DASHBOARD_PORT until SIGTERM or SIGINT."""
+
+import asyncio
+import signal
+import sys
+
+from query_api.dashboard.app import create_app
+from runtime.health import server
+from runtime.logging import configure_logging
+from runtime.settings import Settings, SettingsError, load_settings
+
+_DRAIN_SECONDS = 5
+"""How long open answers may take to end after a signal."""
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal says to stop."""
+    app = create_app(settings)
+    dashboard = server(app, settings, settings.dashboard_port)
+    dashboard.config.timeout_graceful_shutdown = _DRAIN_SECONDS
+
+    def stop() -> None:
+        app.state.stopping.set()
+        dashboard.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await dashboard.serve()
+
+
+def main() -> int:
+    """Run the dashboard; gives the exit code."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    configure_logging(settings, "dashboard")
+    asyncio.run(serve(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
