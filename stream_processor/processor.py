@@ -1,0 +1,195 @@
+"""The order of effects: decide, publish, write the state, and only then is an input done.
+
+Events are decided again in the same way after a crash, so what they cause is published first and the state that says so
+is written after: a repeat publishes the same versions. A status change and the wall clock come between events at a
+place that no replay would find again, so there the state is written first, and the record is published again when the
+change is delivered again or the state is recovered.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from runtime import metrics
+from schemas.codec import decode_status_change, encode
+from schemas.placement import home_partition
+from schemas.status_change import StatusChange
+from schemas.topics import INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS
+from stream_processor.decisions import Arrival, Decisions, StatusReason
+from stream_processor.detection import detect
+from stream_processor.lifecycle import change_status, fall_quiet_by_clock
+from stream_processor.rules import RuleSet
+from stream_processor.sorting import Outgoing, Record, late_letter, rekeyed, sort_records
+from stream_processor.state import (
+    ServiceState,
+    decode_service,
+    ended_row,
+    is_service_key,
+    read_ended,
+    read_state,
+    state_rows,
+)
+
+log = structlog.get_logger(__name__)
+
+_CACHED_SERVICES: Final = 20_000
+
+
+class Rows(Protocol):
+    """The state table."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row of this key."""
+
+    async def write(self, partition: int, rows: Mapping[bytes, bytes | None]) -> None:
+        """Write rows (None: delete) in order; returns once the changelog has them."""
+
+
+class Publisher(Protocol):
+    """The way out to Kafka."""
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Publish records in order; returns once all in-sync replicas have them."""
+
+
+class Processor:
+    """Takes batches of records and carries out what the pure functions decide."""
+
+    def __init__(self, rules: RuleSet, rows: Rows, publisher: Publisher, partitions: int) -> None:
+        self._rules = rules
+        self._rows = rows
+        self._publisher = publisher
+        self._partitions = partitions
+        self._cache: OrderedDict[str, ServiceState] = OrderedDict()
+        self._active: dict[int, set[str]] = {}
+
+    async def take_events(self, partition: int, records: Sequence[Record]) -> None:
+        """Decide on records of one partition of `ops.events`; returns when their effects and the state are durable."""
+        found = sort_records(records, self._partitions)
+        decisions = Decisions(partition)
+        states = [self._detect(service, arrivals, decisions) for service, arrivals in found.here.items()]
+        late = [late_letter(a, partition, self._state(a.event.service).newest) for a in decisions.late]
+        dead = [letter for _, letter in found.dead]
+        await self._publisher.publish(
+            [*rekeyed(found.elsewhere, self._partitions), *dead, *late, *_outgoing(decisions)]
+        )
+        await self._write(partition, states, decisions)
+        _count(found.dead, found.elsewhere.values(), decisions)
+
+    async def take_status_changes(self, partition: int, records: Sequence[Record]) -> None:
+        """Apply people's changes of one partition of `ops.incident-status`, each durable before it is published."""
+        for record in records:
+            try:
+                change = decode_status_change(record.value or b"")
+            except (msgspec.DecodeError, ValueError) as error:
+                log.warning("status_change_unreadable", offset=record.offset, partition=partition, error=str(error))
+                metrics.STATUS_CHANGES.labels("unreadable").inc()
+                continue
+            await self._take_status_change(partition, change, record)
+
+    async def watch_quiet(self, now: int, partitions: Iterable[int]) -> None:
+        """Resolve incidents of `partitions` that heard nothing for their quiet period, as of `now` (microseconds)."""
+        for partition in partitions:
+            for service in list(self._active.get(partition, ())):
+                decisions = Decisions(partition)
+                state = self._state(service)
+                if fall_quiet_by_clock(state, self._rules, now, decisions):
+                    await self._write(partition, [state], decisions)
+                    await self._publisher.publish(_outgoing(decisions))
+
+    async def recovered(self, partition: int, rows: Mapping[bytes, bytes]) -> None:
+        """The state of a partition was read back: publish again what may have been written but not published."""
+        self.revoked([partition])
+        active = self._active.setdefault(partition, set())
+        for key, value in rows.items():
+            if not is_service_key(key):
+                continue
+            row = decode_service(value)
+            spans = [(rule, span) for rule, known in row.rules.items() for span in known.spans]
+            if any(span.is_active for _, span in spans):
+                active.add(row.service)
+            quiet = [(rule, span) for rule, span in spans if span.quiet_from]
+            if quiet:
+                decisions = Decisions(partition)
+                for rule, span in quiet:
+                    decisions.changed(row.service, rule, span)
+                await self._publisher.publish(_outgoing(decisions))
+
+    def revoked(self, partitions: Iterable[int]) -> None:
+        """Another worker has these partitions: forget their state."""
+        for partition in partitions:
+            self._active.pop(partition, None)
+            for service in [s for s in self._cache if home_partition(s, self._partitions) == partition]:
+                del self._cache[service]
+
+    async def _take_status_change(self, partition: int, change: StatusChange, record: Record) -> None:
+        home = home_partition(change.service, self._partitions)
+        if home != partition:
+            await self._publisher.publish([Outgoing(INCIDENT_STATUS, home, change.service.encode(), record.value)])
+            return
+        state = self._state(change.service)
+        decisions = Decisions(partition)
+        ended = read_ended(change.incident_key, self._rows.get)
+        reason: StatusReason = change_status(state, ended, change, self._rules, decisions)
+        await self._write(partition, [state], decisions)
+        await self._publisher.publish(_outgoing(decisions))
+        metrics.STATUS_CHANGES.labels(reason).inc()
+        log.info("status_change", incident=change.incident_key, to=change.to_status, actor=change.actor, reason=reason)
+
+    def _detect(self, service: str, arrivals: list[Arrival], decisions: Decisions) -> ServiceState:
+        state = self._state(service)
+        detect(state, arrivals, self._rules, decisions)
+        return state
+
+    def _state(self, service: str) -> ServiceState:
+        state = self._cache.get(service)
+        if state is None:
+            state = self._cache[service] = read_state(service, self._rows.get)
+        self._cache.move_to_end(service)
+        return state
+
+    async def _write(self, partition: int, states: Sequence[ServiceState], decisions: Decisions) -> None:
+        rows: dict[bytes, bytes | None] = {}
+        for ended in decisions.ended_rows():
+            rows |= ended_row(ended)
+        for state in states:
+            rows |= state_rows(state)
+        await self._rows.write(partition, rows)
+        active = self._active.setdefault(partition, set())
+        for state in states:
+            is_active = any(span.is_active for known in state.rules.values() for span in known.spans)
+            (active.add if is_active else active.discard)(state.service)
+        while len(self._cache) > _CACHED_SERVICES:
+            self._cache.popitem(last=False)
+
+
+def now_micros() -> int:
+    """The wall clock, in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def _outgoing(decisions: Decisions) -> list[Outgoing]:
+    partition = decisions.partition
+    events = [Outgoing(INCIDENT_EVENTS, partition, r.key.encode(), encode(r)) for r in decisions.events()]
+    incidents = [Outgoing(INCIDENTS, partition, i.key.encode(), encode(i)) for i in decisions.incidents()]
+    return [*events, *incidents]
+
+
+def _count(dead: list[tuple[str, Outgoing]], elsewhere: Iterable[Sequence[object]], decisions: Decisions) -> None:
+    for reason, count in decisions.ledger.items():
+        metrics.EVENTS_PROCESSED.labels(reason).inc(count)
+    for reason, _ in dead:
+        metrics.EVENTS_PROCESSED.labels("dead_lettered").inc()
+        metrics.RECORDS_DEAD_LETTERED.labels(reason).inc()
+    moved = sum(len(events) for events in elsewhere)
+    if moved:
+        metrics.EVENTS_PROCESSED.labels("rekeyed").inc(moved)
+        metrics.RECORDS_REKEYED.inc(moved)
+    for rule, count in decisions.opened.items():
+        metrics.INCIDENTS_OPENED.labels(rule).inc(count)
+        log.info("incidents_opened", rule=rule, count=count, partition=decisions.partition)
+    metrics.INCIDENT_VERSIONS.inc(len(decisions.incidents()))
