@@ -24,7 +24,7 @@ async def relay_stream(request: Request, client: httpx.AsyncClient, stopping: as
 
     A browser opens an ended stream again by itself, with the id of the last event that it saw.
     """
-    headers = {"Accept": _MEDIA_TYPE}
+    headers = {"Accept": _MEDIA_TYPE, "Accept-Encoding": "identity"}
     if last_id := request.headers.get("last-event-id"):
         headers["Last-Event-ID"] = last_id
     try:
