@@ -1,0 +1,54 @@
+"""`python -m ingest_gateway`: the gateway alone, on HOST:HTTP_PORT."""
+
+import asyncio
+import signal
+import socket
+import sys
+from typing import Final
+
+import uvloop
+
+from ingest_gateway.app import create_app
+from runtime.health import server
+from runtime.logging import configure_logging
+from runtime.settings import Settings, SettingsError, load_settings
+
+_DRAIN_SECONDS: Final = 7
+"""What requests under way get at the end: more than PUBLISH_TIMEOUT's default, and a clean stop within 10 s."""
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; gives the exit status."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"ingest_gateway: {error}\n")
+        return 2
+    configure_logging(settings, "ingest_gateway")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    web = server(create_app(settings), settings, settings.http_port)
+    web.config.timeout_graceful_shutdown = _DRAIN_SECONDS
+    try:
+        listener = _listen(settings)
+    except OSError as error:
+        where = f"{settings.host}:{settings.http_port}"
+        sys.stderr.write(f"ingest_gateway: cannot listen on {where} ({error.strerror}); set HOST or HTTP_PORT\n")
+        return 1
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, lambda: setattr(web, "should_exit", True))
+    await web.serve([listener])
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.http_port), family=family, backlog=2_048)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The request headers that decide how a body is read."""
+
+from collections.abc import Iterable
+from email.message import Message
+from functools import lru_cache
+
+import msgspec
+
+from ingest_gateway import refusal
+
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+class BodyHeaders(msgspec.Struct, frozen=True):
+    """What the headers say of the body. `length` is None where it is not told beforehand."""
+
+    media_type: str
+    gzipped: bool
+    length: int | None
+    idempotency_key: bytes
+
+
+def body_headers(headers: Iterable[tuple[bytes, bytes]]) -> BodyHeaders:
+    """Read the headers of an ASGI scope.
+
+    Raises:
+        Refusal: 415 for a charset or an encoding that the gateway does not read.
+    """
+    media_type, gzipped, length, key = b"", False, None, b""
+    for name, value in headers:
+        if name == b"content-type":
+            media_type = value
+        elif name == b"content-length":
+            length = int(value)
+        elif name == b"content-encoding":
+            gzipped = _gzipped(value)
+        elif name == b"idempotency-key":
+            key = value.strip()
+    return BodyHeaders(_media_type(media_type), gzipped, length, key)
+
+
+def _gzipped(value: bytes) -> bool:
+    encoding = value.decode("latin-1").strip().lower()
+    if encoding in ("gzip", "x-gzip"):
+        return True
+    if encoding in ("", "identity"):
+        return False
+    raise refusal.unsupported(
+        f"Content-Encoding {encoding!r} is not read here; send gzip or nothing", **{"Accept-Encoding": "gzip"}
+    )
+
+
+@lru_cache(maxsize=256)
+def _media_type(value: bytes) -> str:
+    message = Message()
+    message["content-type"] = value.decode("latin-1")
+    charset = message.get_param("charset", "utf-8")
+    if not isinstance(charset, str) or charset.lower() not in _UTF8:
+        raise refusal.unsupported(f"The charset {charset!r} is not read here; send UTF-8")
+    return message.get_content_type() if value else ""
