@@ -59,6 +59,14 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of topics made at start.")
     topic_replication_factor: int = Field(1, ge=1, le=32767)
 
+    # --- ingest gateway ---------------------------------------------------------------------------------
+    publish_timeout: float = Field(
+        5.0, ge=0.1, le=60, description="Seconds that a request waits for the broker's acknowledgement."
+    )
+    ingest_buffer_bytes: int = Field(
+        64 * 1024 * 1024, ge=16 * 1024 * 1024, description="Bytes of request bodies held at once; above: 503."
+    )
+
     # --- PostgreSQL -------------------------------------------------------------------------------------
     database_url: str = Field("", description="postgresql://user:password@host:port/name; empty: embedded.")
 

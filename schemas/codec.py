@@ -1,6 +1,6 @@
 """Bytes to records and back: the only place that knows how a topic's values are written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -46,6 +46,28 @@ def encode_events(events: Sequence[Event]) -> bytes:
     if len(events) == 1:
         return encode(to_wire(events[0]))
     return encode([to_wire(event) for event in events])
+
+
+def pack_events(events: Iterable[Event], limit: int) -> Iterator[bytes]:
+    """Record values that hold `events` of one service in their order, each value of at most `limit` bytes.
+
+    An event that is larger alone gets a record of its own.
+    """
+    pack: list[bytes] = []
+    size = 1
+    for event in events:
+        wire = encode(to_wire(event))
+        if pack and size + len(wire) + 1 > limit:
+            yield _join(pack)
+            pack, size = [], 1
+        pack.append(wire)
+        size += len(wire) + 1
+    if pack:
+        yield _join(pack)
+
+
+def _join(pack: list[bytes]) -> bytes:
+    return pack[0] if len(pack) == 1 else b"[" + b",".join(pack) + b"]"
 
 
 def decode_events(value: bytes | None, place: Place) -> Iterator[tuple[int, Event | InvalidEvent]]:
