@@ -1,0 +1,1 @@
+"""How `ops-assist up` runs the whole pipeline on one machine and ends it without leaving anything behind."""
