@@ -78,6 +78,18 @@ def broker(request: pytest.FixtureRequest, _nothing_left_running: None) -> Itera
         yield broker
 
 
+@pytest.fixture
+def broker_settings(broker: Broker) -> Settings:
+    """Settings for the module's broker, which is started again if a test broke it; topics are the test's own matter."""
+    broker.start()
+    return load_settings(
+        _env_file=None,
+        kafka_bootstrap_servers=broker.bootstrap_servers,
+        kafka_idempotence=broker.supports_idempotence,
+        kafka_session_timeout_ms=3_000,
+    )
+
+
 @pytest.fixture(scope="module")
 def kafka_settings(broker: Broker) -> Settings:
     """Settings for the module's broker, where the pipeline's topics are made, with 3 partitions each."""

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,9 @@ from deploy.brokers.ports import LOOPBACK, free_port, is_free
 from deploy.brokers.probe import serves
 
 _STOP_SECONDS: Final = 3.0
+
+DEFECTS: Final[Mapping[str, str]] = {}
+"""Behaviours of the broker conformance suite that it fails, and how; a test notices when one is mended."""
 
 
 class EmbeddedBroker:
