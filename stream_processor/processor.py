@@ -182,9 +182,9 @@ def _outgoing(decisions: Decisions) -> list[Outgoing]:
 def _count(dead: list[tuple[str, Outgoing]], elsewhere: Iterable[Sequence[object]], decisions: Decisions) -> None:
     for reason, count in decisions.ledger.items():
         metrics.EVENTS_PROCESSED.labels(reason).inc(count)
-    for reason, _ in dead:
+    for fault, _ in dead:
         metrics.EVENTS_PROCESSED.labels("dead_lettered").inc()
-        metrics.RECORDS_DEAD_LETTERED.labels(reason).inc()
+        metrics.RECORDS_DEAD_LETTERED.labels(fault).inc()
     moved = sum(len(events) for events in elsewhere)
     if moved:
         metrics.EVENTS_PROCESSED.labels("rekeyed").inc(moved)

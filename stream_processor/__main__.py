@@ -1,0 +1,71 @@
+"""Runs the stream processor until SIGTERM or SIGINT."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+import uvloop
+from aiokafka.errors import KafkaError
+
+from runtime.health import Check, server, status_app
+from runtime.kafka import TopicsUnsuitable, ensure_topics
+from runtime.logging import configure_logging
+from runtime.settings import Settings, SettingsError, load_settings
+from stream_processor import faust_mends
+from stream_processor.app import DetectionApp
+
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 1.0
+
+
+async def main(settings: Settings) -> None:
+    """Serve health, wait for the topics, then detect until told to stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running: list[DetectionApp] = []
+    about = status_app(settings, "Ops-Assist stream processor", _checks(running))
+    health = server(about, settings, settings.processor_port)
+    serving = asyncio.create_task(health.serve())
+    try:
+        partitions = await _topics(settings, stop)
+        if partitions:
+            running.append(DetectionApp(settings, partitions))
+            await faust_mends.run(running[0].faust, stop)
+            await running[0].publisher.close()
+    finally:
+        health.should_exit = True
+        await serving
+
+
+async def _topics(settings: Settings, stop: asyncio.Event) -> int:
+    """The number of partitions, once the broker answers and the topics are there; 0 when told to stop before that."""
+    while not stop.is_set():
+        try:
+            return await ensure_topics(settings)
+        except (KafkaError, OSError) as error:
+            log.warning("waiting_for_kafka", servers=settings.kafka_bootstrap_servers, error=repr(error))
+        try:
+            await asyncio.wait_for(stop.wait(), _RETRY_SECONDS)
+        except TimeoutError:
+            continue
+    return 0
+
+
+def _checks(running: list[DetectionApp]) -> dict[str, Check]:
+    async def detection() -> str | None:
+        return None if running and running[0].is_ready else "the state is not recovered yet"
+
+    return {"detection": detection}
+
+
+if __name__ == "__main__":
+    try:
+        loaded = load_settings()
+        configure_logging(loaded, "stream_processor")
+        uvloop.run(main(loaded))
+    except (SettingsError, TopicsUnsuitable) as error:
+        sys.exit(f"stream_processor: {error}")

@@ -1,0 +1,128 @@
+"""Where Kafka comes in: the Faust app that brings batches of records to the processor and keeps its table."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+import faust
+from faust.types import TP, EventT
+
+from runtime.settings import Settings
+from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS
+from stream_processor import faust_mends
+from stream_processor.batching import BatchConsumer, RecordBatch
+from stream_processor.durable_table import DurableTable
+from stream_processor.faust_mends import finishing
+from stream_processor.processor import Processor, now_micros
+from stream_processor.publisher import KafkaPublisher
+from stream_processor.rules import rules_from_settings
+from stream_processor.sorting import Record
+
+GROUP: Final = "ops-detection"
+"""The consumer group, and Faust's id of the app."""
+
+_TABLE: Final = "detection-state"
+_QUIET_SECONDS: Final = 5.0
+
+
+class DetectionApp:
+    """The Faust app, its table and its processor.
+
+    A status change waits until the worker has worked through everything that its partition held when it got it: only
+    then is what an earlier worker may have published decided again, and the change falls after it in every replay.
+    """
+
+    def __init__(self, settings: Settings, partitions: int) -> None:
+        self.faust = faust.App(GROUP, **faust_mends.recommended_options(settings))
+        # The broker that cannot do idempotence is also the one that tells ends too low.
+        faust_mends.install(self.faust, distrust_end_offsets=not settings.kafka_idempotence)
+        self.table = self._make_table(partitions)
+        self.publisher = KafkaPublisher(settings)
+        self.processor = Processor(rules_from_settings(settings), self.table, self.publisher, partitions)
+        self._held: dict[int, list[EventT[Any]]] = defaultdict(list)
+        sources = self.faust.topic(
+            EVENTS, INCIDENT_STATUS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+        self.faust.agent(sources, name="detect")(self._consume)
+        self.faust.timer(interval=_QUIET_SECONDS)(self._watch_quiet)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether state is recovered and the sources are being read."""
+        return self.faust.started and self._consumer.is_open
+
+    async def _consume(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            if event.message.topic == EVENTS:
+                await self._take_events(event)
+            elif self._has_replayed(event.message.partition):
+                await self._take_status_changes(event)
+            else:
+                self._held[event.message.partition].append(event)
+
+    async def _take_events(self, event: EventT[Any]) -> None:
+        partition = event.message.partition
+        async with finishing(event):
+            await self.processor.take_events(partition, _records(event))
+        if self._held.get(partition) and self._has_replayed(partition):
+            for held in self._held.pop(partition):
+                await self._take_status_changes(held)
+
+    async def _take_status_changes(self, event: EventT[Any]) -> None:
+        async with finishing(event):
+            await self.processor.take_status_changes(event.message.partition, _records(event))
+
+    def _has_replayed(self, partition: int) -> bool:
+        return self._consumer.has_replayed(TP(EVENTS, partition))
+
+    async def _watch_quiet(self) -> None:
+        if self.is_ready:
+            owned = [p for p in self._consumer.owned_partitions() if self._has_replayed(p)]
+            await self.processor.watch_quiet(now_micros(), owned)
+
+    async def _recovered(self, partitions: frozenset[int]) -> None:
+        self._consumer.when_closing(self._let_go)
+        for partition in partitions:
+            await self.processor.recovered(partition, self.table.rows(partition))
+
+    def _let_go(self) -> None:
+        """Partitions are being taken away: what was held back comes again, to whoever has them then."""
+        for events in self._held.values():
+            for event in events:
+                self._consumer.forget(event.message)
+        self._held.clear()
+
+    @property
+    def _consumer(self) -> BatchConsumer:
+        consumer = self.faust.consumer
+        assert isinstance(consumer, BatchConsumer)
+        return consumer
+
+    def _make_table(self, partitions: int) -> DurableTable:
+        changelog = self.faust.topic(
+            DETECTION_CHANGELOG,
+            partitions=partitions,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            compacting=True,
+            internal=True,
+            allow_empty=True,
+        )
+        table = self.faust.Table(
+            _TABLE,
+            partitions=partitions,
+            key_type=bytes,
+            value_type=bytes,
+            changelog_topic=changelog,
+            on_recovered=self._recovered,
+        )
+        assert isinstance(table, DurableTable)
+        return table
+
+
+def _records(event: EventT[Any]) -> Sequence[Record]:
+    batch = event.value
+    assert isinstance(batch, RecordBatch)
+    return batch.records
