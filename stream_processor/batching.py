@@ -13,7 +13,7 @@ It also holds three promises that Faust 0.15.3 does not keep (see docs/adr/0002-
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Self
@@ -39,6 +39,7 @@ MAX_UNFINISHED: Final = 4
 
 _LEASE: Final = 0.8
 """The part of the session timeout after which a heartbeat is too old to act on."""
+_FETCH_MAX_WAIT_MS: Final = 100
 _FETCH_SECONDS: Final = 1.0
 _FETCH_SECONDS_WHILE_ANY_IS_FULL: Final = 0.02
 _REVOCATION_SECONDS: Final = 45.0
@@ -94,17 +95,27 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = noting_heartbeat  # noqa: SLF001 - the same
 
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
+        consumer = super()._create_consumer(loop)
+        # aiokafka leaves a partition out of the next fetch while its records are still with us, and the next fetch
+        # then waits this long for the others: Faust's fixed 1,500 ms would be the latency of a quiet topic.
+        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS  # noqa: SLF001 - Faust has no setting for it
+        return consumer
+
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Joining is a confirmation too."""
         self.confirmed_at = monotonic()
         await super().on_partitions_assigned(assigned, generation_id)
 
-    async def seek_sources(self, sources: Iterable[TP]) -> Mapping[TP, int | None]:
-        """Put each partition at its committed offset, or at its start where nothing was committed."""
-        committed: Mapping[TP, int | None] = await self.call_thread(
+    async def seek_sources(self, sources: Iterable[TP]) -> tuple[Mapping[TP, int | None], Mapping[TP, int]]:
+        """Put each partition at its committed offset, or at its start where nothing was committed.
+
+        Gives the committed offsets and the positions taken.
+        """
+        found: tuple[Mapping[TP, int | None], Mapping[TP, int]] = await self.call_thread(
             _seek_to_committed_or_start, self._ensure_consumer(), list(sources)
         )
-        return committed
+        return found
 
     async def hold(self, partitions: Iterable[TP]) -> None:
         """Stop the client from fetching partitions that are assigned but not read through it (changelogs)."""
@@ -115,16 +126,16 @@ async def _pause(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -
     consumer.pause(*partitions)
 
 
-async def _seek_to_committed_or_start(consumer: AIOKafkaConsumer, sources: list[TP]) -> Mapping[TP, int | None]:
-    offsets: dict[TP, int | None] = {}
-    for tp in sources:
-        partition = TopicPartition(*tp)
-        offset = offsets[tp] = await consumer.committed(partition)
-        if offset is None:
-            await consumer.seek_to_beginning(partition)
-        else:
-            consumer.seek(partition, offset)
-    return offsets
+async def _seek_to_committed_or_start(
+    consumer: AIOKafkaConsumer, sources: list[TP]
+) -> tuple[Mapping[TP, int | None], Mapping[TP, int]]:
+    committed = {tp: await consumer.committed(TopicPartition(*tp)) for tp in sources}
+    starts = await consumer.beginning_offsets([TopicPartition(*tp) for tp in sources])
+    # What lies before the start is gone by retention, whatever was committed.
+    positions = {tp: max(offset or 0, starts[TopicPartition(*tp)]) for tp, offset in committed.items()}
+    for tp, position in positions.items():
+        consumer.seek(TopicPartition(*tp), position)
+    return committed, positions
 
 
 class BatchConsumer(driver.Consumer):
@@ -141,6 +152,8 @@ class BatchConsumer(driver.Consumer):
         self._owned: frozenset[int] = frozenset()
         self.replay_horizon: dict[TP, int] = {}
         """For each owned source partition its end when it was assigned: all before it existed already then."""
+        self._started_at: Mapping[TP, int] = {}
+        self._when_closing: Callable[[], None] | None = None
         self._sources: frozenset[TP] = frozenset()
         self._generation: int | None = None
         self._unfinished: dict[TP, deque[ConsumerMessage]] = {}
@@ -161,14 +174,26 @@ class BatchConsumer(driver.Consumer):
         """Whether the group counted on this member so lately that nobody can have replaced it."""
         return monotonic() - self._thread.confirmed_at < self.app.conf.broker_session_timeout * _LEASE
 
+    def when_closing(self, callback: Callable[[], None]) -> None:
+        """Call this when reading stops, before begun batches are waited for."""
+        self._when_closing = callback
+
+    def has_replayed(self, tp: TP) -> bool:
+        """Whether all that the partition held when it was assigned is finished."""
+        done = max(self._new_offset(tp) or 0, self._started_at.get(tp, 0))
+        return done >= self.replay_horizon.get(tp, 0)
+
+    def owned_partitions(self) -> frozenset[int]:
+        """The source partitions whose state this worker may change."""
+        return self._owned
+
     @property
     def is_open(self) -> bool:
         """Whether source partitions are being read."""
         return self._generation is not None
 
-    def open_sources(self, sources: Iterable[TP], horizon: Mapping[TP, int], generation: int) -> None:
+    def open_sources(self, sources: Iterable[TP], generation: int) -> None:
         """Begin to read; only after `perform_seek`, and after the stream queues were cleared."""
-        self.replay_horizon = dict(horizon)
         self._sources = frozenset(sources)
         self._owned = frozenset(tp.partition for tp in self._sources)
         self._generation = generation
@@ -179,6 +204,8 @@ class BatchConsumer(driver.Consumer):
         super().stop_flow()
         self._generation = None
         self._room.set()
+        if self._when_closing:
+            self._when_closing()
 
     async def perform_seek(self) -> None:
         """Put every source partition where its commits end, with no older fetch in flight.
@@ -187,7 +214,7 @@ class BatchConsumer(driver.Consumer):
         """
         sources = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         async with self._fetching:
-            committed = await self._thread.seek_sources(sources)
+            committed, self._started_at = await self._thread.seek_sources(sources)
             self._unfinished = {tp: deque() for tp in sources}
             self._finished_to.clear()
         self._committed_offset.update(committed)

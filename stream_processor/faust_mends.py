@@ -161,7 +161,7 @@ class SoundRecovery(Recovery):
         async with self._reader() as reader:
             for table in self._durable_tables():
                 await table.recover(reader, partitions)
-            horizon = await self._ends(reader, sources)
+            consumer.replay_horizon = await self._ends(reader, sources)
         if sources:
             await consumer.perform_seek()
         if self._is_outdated(generation, rebalance):
@@ -170,7 +170,7 @@ class SoundRecovery(Recovery):
             await table.announce_recovered(partitions)
         await self.app.on_rebalance_complete.send()
         if not self._is_outdated(generation, rebalance):
-            await self._open(sources, horizon, generation)
+            await self._open(sources, generation)
 
     def _durable_tables(self) -> list[DurableTable]:
         return [table for table in self.tables.values() if isinstance(table, DurableTable)]
@@ -208,13 +208,13 @@ class SoundRecovery(Recovery):
             **credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
 
-    async def _open(self, sources: set[TP], horizon: dict[TP, int], generation: int) -> None:
+    async def _open(self, sources: set[TP], generation: int) -> None:
         app, consumer = self.app, consumer_of(self.app)
         self._set_recovery_ended()
         app.flow_control.resume()  # clears the queues of the streams: nothing of this generation is in them yet
         consumer.resume_flow()
         consumer.resume_partitions(sources)
-        consumer.open_sources(sources, horizon, generation)
+        consumer.open_sources(sources, generation)
         app.on_rebalance_end()
         self.tables.on_actives_ready()
         self.tables.on_standbys_ready()
