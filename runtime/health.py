@@ -1,6 +1,7 @@
 """What every service answers about itself: `/`, `/health`, `/readyz` and `/metrics` (CONTRACT 1)."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -74,6 +75,12 @@ class QuietServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave the signals to the process; uvicorn would take them over and raise them again at its end."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the app end its endless answers (`app.state.before_shutdown`), then wait for the others."""
+        for end in getattr(getattr(self.config.app, "state", None), "before_shutdown", ()):
+            end()
+        await super().shutdown(sockets)
 
 
 def server(app: FastAPI, settings: Settings, port: int) -> uvicorn.Server:

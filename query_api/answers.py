@@ -1,0 +1,214 @@
+"""The shapes of answers, for the OpenAPI document: what a client may rely on, with examples."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runtime.problem import MEDIA_TYPE
+from schemas.analysis import AnalysisStatus, Category, Severity
+from schemas.incident import ChangeKind
+from schemas.levels import Level
+from schemas.lifecycle import Status
+
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class EventAnswer(BaseModel):
+    """An event and the incident that took it in."""
+
+    id: str
+    service: str
+    level: Level
+    message: str
+    timestamp: Moment
+    incident_id: int | None
+
+
+class IncidentAnswer(BaseModel):
+    """An incident as lists show it."""
+
+    id: Annotated[int, Field(description="A small running number.")]
+    key: Annotated[str, Field(description="The stable identity, the same after any replay.")]
+    service: str
+    rule: str
+    category: Category
+    severity: Severity
+    summary: str
+    recommended_actions: list[str]
+    status: Status
+    created_at: Moment
+    updated_at: Moment
+    first_event_at: Moment
+    last_event_at: Moment
+    event_count: int
+    analysis_status: AnalysisStatus
+
+
+class ChangeAnswer(BaseModel):
+    """An entry of a timeline."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    time: Moment
+    actor: str
+    what: ChangeKind
+    from_: Annotated[Status | None, Field(alias="from")]
+    to: Status | None
+    note: str | None
+    reason: str
+
+
+class EvidenceAnswer(BaseModel):
+    """A verbatim quote from an event."""
+
+    event_id: str
+    quote: str
+
+
+class AnalysisAnswer(BaseModel):
+    """What the analyzer made of an incident."""
+
+    category: Category
+    severity: Severity
+    summary: str
+    recommended_actions: list[str]
+    confidence: float
+    evidence: list[EvidenceAnswer]
+    analyzed_by: str
+    cost_usd: float
+    latency_ms: int
+    analysis_status: AnalysisStatus
+    reason: str
+
+
+class MinuteAnswer(BaseModel):
+    """The service's events of one minute, by level."""
+
+    minute: Moment
+    by_level: dict[Level, int]
+
+
+class IncidentDetailAnswer(IncidentAnswer):
+    """An incident with all that is known of it."""
+
+    events: Annotated[list[EventAnswer], Field(description="The newest 100; the rest: /api/v1/events?incident_id=")]
+    timeline: list[ChangeAnswer]
+    analysis: AnalysisAnswer | None
+    previous_incident_id: int | None
+    merged_into: Annotated[int | None, Field(description="The incident that this one turned out to be part of.")]
+    status_pending: Annotated[bool, Field(description="The processor has yet to confirm the status.")]
+    reason: str
+    threshold: int
+    window: Annotated[float, Field(description="Seconds.")]
+    lateness: Annotated[float, Field(description="Seconds that the event which opened it was late.")]
+    minutes: list[MinuteAnswer]
+
+
+class StatusAnswer(BaseModel):
+    """A status change was made."""
+
+    message: str
+    incident_id: int
+    new_status: Status
+
+
+class AnalyzeAnswer(BaseModel):
+    """The analysis of an incident as it is now."""
+
+    incident_id: int
+    category: Category
+    severity: Severity
+    summary: str
+    recommended_actions: list[str]
+    analysis_completed: bool
+
+
+EVENT: Final[dict[str, Any]] = {
+    "id": "01926f8e-5a1c-7c3e-9d0b-5f2f3c1f7a11",
+    "service": "user-service",
+    "level": "ERROR",
+    "message": "connection pool exhausted: 50 of 50 in use",
+    "timestamp": "2026-11-20T09:15:42.120000Z",
+    "incident_id": 1,
+}
+INCIDENT: Final[dict[str, Any]] = {
+    "id": 1,
+    "key": "5f0c1ad7c2b94e0f8a6d3b21",
+    "service": "user-service",
+    "rule": "error-burst",
+    "category": "database_issue",
+    "severity": "P1",
+    "summary": "The database connection pool of user-service is exhausted.",
+    "recommended_actions": ["Look for queries that hold connections", "Raise the pool size if the database allows it"],
+    "status": "open",
+    "created_at": "2026-11-20T09:15:44.000000Z",
+    "updated_at": "2026-11-20T09:16:02.000000Z",
+    "first_event_at": "2026-11-20T09:15:42.120000Z",
+    "last_event_at": "2026-11-20T09:16:01.870000Z",
+    "event_count": 7,
+    "analysis_status": "done",
+}
+DETAIL: Final[dict[str, Any]] = INCIDENT | {
+    "events": [EVENT],
+    "timeline": [
+        {
+            "time": "2026-11-20T09:15:44.000000Z",
+            "actor": "system",
+            "what": "opened",
+            "from": None,
+            "to": "open",
+            "note": None,
+            "reason": "5 events of user-service within 300 s",
+        }
+    ],
+    "analysis": {
+        "category": "database_issue",
+        "severity": "P1",
+        "summary": "The database connection pool of user-service is exhausted.",
+        "recommended_actions": ["Look for queries that hold connections"],
+        "confidence": 0.9,
+        "evidence": [{"event_id": EVENT["id"], "quote": "connection pool exhausted"}],
+        "analyzed_by": "rules",
+        "cost_usd": 0.0,
+        "latency_ms": 1,
+        "analysis_status": "done",
+        "reason": "the phrase 'connection pool exhausted'",
+    },
+    "previous_incident_id": None,
+    "merged_into": None,
+    "status_pending": False,
+    "reason": "5 events of user-service within 300 s",
+    "threshold": 5,
+    "window": 300.0,
+    "lateness": 0.0,
+    "minutes": [{"minute": "2026-11-20T09:15:00.000000Z", "by_level": {"ERROR": 7}}],
+}
+CHANGED: Final[dict[str, Any]] = {
+    "message": "Incident status updated successfully",
+    "incident_id": 1,
+    "new_status": "investigating",
+}
+ANALYZED: Final[dict[str, Any]] = {
+    "incident_id": 1,
+    "category": "database_issue",
+    "severity": "P1",
+    "summary": "The database connection pool of user-service is exhausted.",
+    "recommended_actions": ["Look for queries that hold connections"],
+    "analysis_completed": True,
+}
+
+
+def shown(example: Any, description: str, **more: Any) -> dict[str, Any]:
+    """An entry of a route's `responses` with its example."""
+    return {"description": description, "content": {"application/json": {"example": example}}} | more
+
+
+def problems(**details: str) -> dict[int | str, dict[str, Any]]:
+    """Entries of a route's `responses` for its errors: `status_404="No incident has this id"`."""
+    return {
+        int(status.removeprefix("status_")): {
+            "description": detail,
+            "content": {MEDIA_TYPE: {"example": {"status": int(status.removeprefix("status_")), "detail": detail}}},
+        }
+        for status, detail in details.items()
+    }

@@ -1,0 +1,67 @@
+"""The query API as an ASGI app."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from query_api.database import Database, DatabaseAway
+from query_api.live import Live
+from query_api.publisher import BrokerAway, Publisher
+from query_api.routes import analyze, events, incidents, status, stream
+from runtime import problem
+from runtime.health import VERSION, health_router
+from runtime.settings import Settings
+
+TITLE: Final = "Ops-Assist query API"
+_RETRY_AFTER: Final = {"Retry-After": "5"}
+
+
+def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECONDS) -> FastAPI:
+    """The app. It starts without PostgreSQL and Kafka, answers 503 meanwhile and finds them when they come.
+
+    Args:
+        settings: where PostgreSQL and Kafka are.
+        analyze_seconds: how long POST analyze waits for the analysis.
+    """
+    database = Database(settings.database_url)
+    publisher = Publisher(settings)
+    live = Live(database)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        publisher.start()
+        live.start()
+        try:
+            yield
+        finally:
+            await live.stop()
+            await publisher.stop()
+            await database.close()
+
+    app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan)
+    app.state.before_shutdown = [live.end_streams]
+    problem.install(app)
+    app.add_exception_handler(DatabaseAway, _database_away)
+    app.add_exception_handler(BrokerAway, _broker_away)
+    app.include_router(health_router(settings, TITLE, {"postgresql": database.check, "kafka": publisher.check}))
+    for router in (
+        stream.router(live),  # before /incidents/{incident_id}, which would take "stream" for an id
+        incidents.router(database),
+        status.router(database, publisher),
+        analyze.router(database, publisher, live, analyze_seconds),
+        events.router(database),
+    ):
+        app.include_router(router)
+    return app
+
+
+def _database_away(_: Request, error: Exception) -> JSONResponse:
+    return problem.problem_response(503, f"The view is not there: {error}; please try again", headers=_RETRY_AFTER)
+
+
+def _broker_away(_: Request, error: Exception) -> JSONResponse:
+    detail = f"Kafka did not take the change, and nothing was changed ({error}); please try again"
+    return problem.problem_response(503, detail, headers=_RETRY_AFTER)

@@ -1,0 +1,251 @@
+"""The loop: Kafka assigns partitions, PostgreSQL knows how far each was read, batches go from one to the other."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from query_api.database import DRIVER_ERRORS, DatabaseAway, is_away
+from query_api.materializer.batch import TOPICS, Batch, Source, make_batch
+from query_api.materializer.rows import Record
+from query_api.materializer.store import Outrun, Store
+from runtime.kafka import make_consumer
+from runtime.metrics import RECORDS_UNREADABLE
+from runtime.settings import Settings
+from schemas.topics import EVENTS, MAX_RECORD_BYTES
+
+log = structlog.get_logger(__name__)
+
+GROUP: Final = "ops-materializer"
+
+_POLL_MS: Final = 200
+_MAX_RECORDS: Final = 2_000
+_COMMIT_SECONDS: Final = 1.0
+_FORGET_SECONDS: Final = 600.0
+_FIRST_DELAY: Final = 0.1
+_LONGEST_DELAY: Final = 5.0
+
+_AWAY: Final = (*DRIVER_ERRORS, DatabaseAway)
+
+_OPTIONS: Final[dict[str, Any]] = {
+    # The offsets that count are in PostgreSQL: without one in range, decide here rather than jump silently.
+    "auto_offset_reset": "none",
+    "fetch_max_wait_ms": 100,
+    "fetch_max_bytes": 16 * MAX_RECORD_BYTES,
+    "max_partition_fetch_bytes": MAX_RECORD_BYTES + 65_536,
+    "metadata_max_age_ms": 5_000,
+}
+
+Fetched = Mapping[Source, Sequence[Record]]
+
+
+class LogReplaced(Exception):  # noqa: N818 - reads as what it is
+    """A partition ends before what the view has read of it: the topic was made anew under the view."""
+
+
+class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Fills the view until it is told to stop; neither Kafka's nor PostgreSQL's absence ends it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = Store(settings.database_url)
+        self._stop = asyncio.Event()
+        self._positions: dict[Source, int] = {}
+        self._uncommitted: dict[Source, int] = {}
+        self._next_commit = self._next_forget = 0.0
+        self._kafka: str | None = "not connected to Kafka yet"
+        self._database: str | None = "not connected to PostgreSQL yet"
+
+    def stop(self) -> None:
+        """Ask the loop to end after the batch at hand."""
+        self._stop.set()
+
+    async def kafka_check(self) -> str | None:
+        """For `/readyz`: what is wrong with Kafka, if anything."""
+        return self._kafka
+
+    async def database_check(self) -> str | None:
+        """For `/readyz`: what is wrong with PostgreSQL, if anything."""
+        return self._database
+
+    async def run(self) -> None:
+        """Consume until `stop`; after an error of Kafka's, begin anew from what PostgreSQL says."""
+        delay = _FIRST_DELAY
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                await self._consume()
+            except (KafkaError, LogReplaced, OSError) as error:
+                self._kafka = str(error) or type(error).__name__
+                log.warning("kafka_away", why=self._kafka)
+                delay = _FIRST_DELAY if time.monotonic() - began > _LONGEST_DELAY else delay
+                delay = await self._wait(delay)
+        await self._store.close()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """They may be another's now; what is in flight for them is fenced by the offsets in PostgreSQL."""
+        for partition in revoked:
+            self._positions.pop(Source(*partition), None)
+            self._uncommitted.pop(Source(*partition), None)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """The loop looks up where the view is before it takes a record of them."""
+        for partition in assigned:
+            self._positions.pop(Source(*partition), None)
+
+    async def _consume(self) -> None:
+        consumer = make_consumer(self._settings, group_id=GROUP, client_id="materializer", **_OPTIONS)
+        consumer.subscribe(list(TOPICS), listener=self)
+        try:
+            await consumer.start()
+            while not self._stop.is_set():
+                await self._step(consumer)
+            await self._commit(consumer)
+        finally:
+            self._positions.clear()
+            self._uncommitted.clear()
+            await consumer.stop()
+
+    async def _step(self, consumer: AIOKafkaConsumer) -> None:
+        await self._find_positions(consumer)
+        fetched = await self._fetch(consumer)
+        partitions = len(consumer.partitions_for_topic(EVENTS) or ())
+        batch = make_batch(fetched, self._positions, partitions)
+        if batch.expected:
+            await self._apply(batch, fetched, partitions)
+        if time.monotonic() >= self._next_commit:
+            await self._commit(consumer)
+        if time.monotonic() >= self._next_forget:
+            await self._forget()
+
+    async def _find_positions(self, consumer: AIOKafkaConsumer) -> None:
+        assigned = {Source(*partition) for partition in consumer.assignment()}
+        missing = assigned - self._positions.keys()
+        self._kafka = None if assigned else "no partition is assigned to this process yet"
+        if not missing:
+            return
+        positions = await self._persist(lambda: self._store.positions(missing))
+        for source, position in (positions or {}).items():
+            if TopicPartition(*source) in consumer.assignment():
+                consumer.seek(TopicPartition(*source), position)
+                self._positions[source] = position
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> Fetched:
+        try:
+            fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        except OffsetOutOfRangeError as error:
+            await self._skip_expired(consumer, list(error.args[0]))
+            return {}
+        except NoOffsetForPartitionError:
+            # Assigned a moment ago and looked at before it was sought.
+            self._positions.clear()
+            return {}
+        return {
+            Source(*partition): [Record(r.topic, r.partition, r.offset, r.timestamp, r.value) for r in records]
+            for partition, records in fetched.items()
+        }
+
+    async def _skip_expired(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        starts = await consumer.beginning_offsets(partitions)
+        for partition, start in starts.items():
+            position = self._positions.get(Source(*partition), 0)
+            if start <= position:
+                raise LogReplaced(
+                    f"{partition.topic}[{partition.partition}] ends before offset {position}, up to which the view "
+                    "has read it: the topic was made anew; empty the view to fill it from this one"
+                )
+            if position:
+                log.warning("records_expired_unread", topic=partition.topic, partition=partition.partition,
+                            from_offset=position, to_offset=start)  # fmt: skip
+            consumer.seek(partition, start)
+
+    async def _apply(self, batch: Batch, fetched: Fetched, partitions: int) -> None:
+        try:
+            applied = await self._persist(lambda: self._applied(batch))
+        except _AWAY as error:
+            log.warning("batch_refused", why=str(error))
+            applied = await self._apply_one_by_one(fetched, partitions)
+        if applied:
+            self._advance(batch)
+        else:
+            self._positions.clear()
+
+    async def _apply_one_by_one(self, fetched: Fetched, partitions: int) -> bool:
+        """PostgreSQL refused a value: find its record, leave it out and keep the others."""
+        for source, records in fetched.items():
+            for record in records:
+                batch = make_batch({source: [record]}, self._positions, partitions)
+                if batch.expected and not await self._apply_or_leave_out(batch, record):
+                    return False
+        return True
+
+    async def _apply_or_leave_out(self, batch: Batch, record: Record) -> bool:
+        try:
+            applied = await self._persist(lambda: self._applied(batch))
+        except _AWAY as error:
+            RECORDS_UNREADABLE.labels(record.topic).inc()
+            log.warning("record_refused", topic=record.topic, partition=record.partition, offset=record.offset,
+                        why=str(error))  # fmt: skip
+            empty = Batch(expected=batch.expected, reached=batch.reached)
+            applied = await self._persist(lambda: self._applied(empty))
+        if applied:
+            self._advance(batch)
+        return bool(applied)
+
+    async def _applied(self, batch: Batch) -> bool:
+        try:
+            await self._store.apply(batch)
+        except Outrun as outrun:
+            log.info("outrun", why=str(outrun))
+            return False
+        return True
+
+    def _advance(self, batch: Batch) -> None:
+        self._positions |= {s: p for s, p in batch.reached.items() if s in self._positions}
+        self._uncommitted |= {s: p for s, p in batch.reached.items() if s in self._positions}
+
+    async def _persist(self, action: Any) -> Any:
+        """What `action` gives, tried until PostgreSQL is there; None where the stop came first."""
+        delay = _FIRST_DELAY
+        while not self._stop.is_set():
+            try:
+                result = await action()
+            except _AWAY as error:
+                await self._store.close()
+                if not is_away(error):
+                    raise
+                self._database = str(error)
+                log.warning("database_away", why=self._database, retry_in=delay)
+                delay = await self._wait(delay)
+            else:
+                self._database = None
+                return result
+        return None
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Tell Kafka too, for the tools that show lag; nothing depends on it."""
+        self._next_commit = time.monotonic() + _COMMIT_SECONDS
+        offsets, self._uncommitted = self._uncommitted, {}
+        if not offsets:
+            return
+        try:
+            await consumer.commit({TopicPartition(*source): offset for source, offset in offsets.items()})
+        except KafkaError as error:
+            log.info("offsets_not_shown_to_kafka", why=str(error))
+
+    async def _forget(self) -> None:
+        self._next_forget = time.monotonic() + _FORGET_SECONDS
+        await self._persist(self._store.forget_old_changes)
+
+    async def _wait(self, delay: float) -> float:
+        """Wait for `delay` seconds or the stop; gives the next delay."""
+        try:
+            async with asyncio.timeout(delay):
+                await self._stop.wait()
+        except TimeoutError:
+            return min(delay * 2, _LONGEST_DELAY)
+        return delay

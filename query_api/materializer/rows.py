@@ -1,0 +1,189 @@
+"""Records to rows, without I/O: what of a batch of records goes into which table."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from query_api.text import clean, clean_deep, may_hold_nul
+from schemas.analysis import Analysis
+from schemas.codec import Place, UnreadableRecord, decode_analysis, decode_events, decode_incident_events
+from schemas.codec import decode_incident as decode_incident_record
+from schemas.event import Event, InvalidEvent
+from schemas.incident import Incident
+from schemas.placement import home_partition
+from schemas.timestamps import to_datetime, to_rfc3339
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Record(NamedTuple):
+    """What of a Kafka record matters here; `timestamp` is in milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+class EventColumns(NamedTuple):
+    """One row of `events`, in the order of the statement's parameters."""
+
+    partition: int
+    record_offset: int
+    idx: int
+    id: str
+    service: str
+    level: str
+    message: str
+    event_time: datetime
+    attributes: str | None
+    trace_id: str | None
+    span_id: str | None
+    host: str | None
+    environment: str | None
+
+
+class LinkColumns(NamedTuple):
+    """One row of `incident_events`, in the order of the statement's parameters."""
+
+    partition: int
+    record_offset: int
+    idx: int
+    incident_key: str
+    event_time: datetime
+
+
+def event_rows(record: Record, partitions: int) -> list[EventColumns]:
+    """The events of a record of `ops.events` that lie where their service lives; the others are written again there.
+
+    Raises:
+        UnreadableRecord: where the record as a whole cannot be read; the processor dead-letters it.
+    """
+    place = Place(record.topic, record.partition, record.offset, record.timestamp * 1_000)
+    tidy = clean_deep if may_hold_nul(record.value or b"") else _as_it_is
+    return [
+        _event_row(record, index, event, tidy)
+        for index, event in decode_events(record.value, place)
+        if not isinstance(event, InvalidEvent) and home_partition(event.service, partitions) == record.partition
+    ]
+
+
+def link_rows(record: Record) -> list[LinkColumns]:
+    """The rows of a record of `ops.incident-events`.
+
+    Raises:
+        UnreadableRecord: where it cannot be read.
+    """
+    links = _decode(decode_incident_events, record)
+    return [
+        LinkColumns(links.partition, event.offset, event.index, clean(links.key), to_datetime(event.timestamp))
+        for event in links.events
+    ]
+
+
+def incident_row(record: Record) -> dict[str, Any]:
+    """The row of a record of `ops.incidents`, JSON-ready.
+
+    Raises:
+        UnreadableRecord: where it cannot be read.
+    """
+    incident: Incident = _decode(decode_incident_record, record)
+    row = {
+        "key": incident.key,
+        "version": incident.version,
+        "service": incident.service,
+        "rule": incident.rule,
+        "record_status": incident.status,
+        "event_count": incident.event_count,
+        "first_event_at": to_rfc3339(incident.first_event_at),
+        "last_event_at": to_rfc3339(incident.last_event_at),
+        "created_at": to_rfc3339(incident.created_at),
+        "updated_at": to_rfc3339(incident.updated_at),
+        "threshold": incident.threshold,
+        "window_micros": incident.window,
+        "lateness_micros": incident.lateness,
+        "reason": incident.reason,
+        "partition": incident.partition,
+        "samples": incident.samples,
+        "timeline": incident.timeline,
+        "minutes": incident.minutes,
+        "severity_floor": incident.severity_floor,
+        "previous_key": incident.previous_key,
+        "merged_into": incident.merged_into,
+    }
+    return _without_nul(row, record)
+
+
+def analysis_row(record: Record) -> dict[str, Any]:
+    """The row of a record of `ops.analyses`, JSON-ready.
+
+    Raises:
+        UnreadableRecord: where it cannot be read.
+    """
+    analysis: Analysis = _decode(decode_analysis, record)
+    return _without_nul({name: getattr(analysis, name) for name in analysis.__struct_fields__}, record)
+
+
+def newest(rows: Iterable[dict[str, Any]], key: str, version: str) -> list[dict[str, Any]]:
+    """Of the rows with one `key` only that with the greatest `version`, in order of first appearance."""
+    best: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = best.get(row[key])
+        if known is None or row[version] > known[version]:
+            best[row[key]] = row
+    return list(best.values())
+
+
+def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows turned into the arrays that `unnest` takes; there must be at least one row."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def as_json(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as the document that `jsonb_to_recordset` takes."""
+    return _encode(rows).decode()
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _event_row(record: Record, index: int, event: Event, tidy: Callable[[Any], Any]) -> EventColumns:
+    return EventColumns(
+        record.partition,
+        record.offset,
+        index,
+        clean(event.id),
+        clean(event.service),
+        event.level,
+        clean(event.message),
+        to_datetime(event.timestamp),
+        _encode(tidy(event.attributes)).decode() if event.attributes else None,
+        _optional(event.trace_id),
+        _optional(event.span_id),
+        _optional(event.host),
+        _optional(event.environment),
+    )
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def _decode(decode: Any, record: Record) -> Any:
+    if not record.value:
+        raise UnreadableRecord("the record has no value")
+    try:
+        return decode(record.value)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise UnreadableRecord(str(error)) from error
+
+
+def _without_nul(row: dict[str, Any], record: Record) -> dict[str, Any]:
+    if record.value is None or not may_hold_nul(record.value):
+        return row
+    cleaned: dict[str, Any] = clean_deep(msgspec.to_builtins(row))
+    return cleaned

@@ -1,0 +1,147 @@
+"""Every statement with which the materializer writes; each takes a whole batch at once."""
+
+from typing import Final
+
+KNOWN_OFFSETS: Final = """
+    SELECT o.topic, o.partition, o.next_offset
+    FROM consumer_offsets o JOIN unnest($1::text[], $2::int[]) AS w (topic, partition) USING (topic, partition)
+"""
+
+START_OFFSETS: Final = """
+    INSERT INTO consumer_offsets (topic, partition, next_offset)
+    SELECT topic, partition, 0 FROM unnest($1::text[], $2::int[]) AS w (topic, partition)
+    ORDER BY topic, partition
+    ON CONFLICT DO NOTHING
+"""
+
+# In one order everywhere, so that two materializers cannot wait for each other in a circle.
+LOCK_OFFSETS: Final = f"{KNOWN_OFFSETS} ORDER BY o.topic, o.partition FOR UPDATE OF o"
+
+SAVE_OFFSETS: Final = """
+    UPDATE consumer_offsets o SET next_offset = w.next_offset
+    FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w (topic, partition, next_offset)
+    WHERE o.topic = w.topic AND o.partition = w.partition
+"""
+
+INSERT_EVENTS: Final = """
+    INSERT INTO events (partition, record_offset, idx, id, service, level, message, event_time,
+                        attributes, trace_id, span_id, host, environment)
+    SELECT * FROM unnest($1::int[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[],
+                         $8::timestamptz[], $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[])
+    ON CONFLICT DO NOTHING
+"""
+
+# Who writes incidents holds this until the commit: ids and changes are then given out in the order of commits, an
+# incident and its analysis never miss each other, and links never miss a merge.
+WRITER_LOCK: Final = "SELECT pg_advisory_xact_lock(122584494601074)"  # "ops_wr"
+
+_INCIDENTS: Final = """
+    jsonb_to_recordset($1::jsonb) AS w (
+        key text, version bigint, service text, rule text, record_status text, event_count bigint,
+        first_event_at timestamptz, last_event_at timestamptz, created_at timestamptz, updated_at timestamptz,
+        threshold int, window_micros bigint, lateness_micros bigint, reason text, partition int, samples jsonb,
+        timeline jsonb, minutes jsonb, severity_floor text, previous_key text, merged_into text)
+"""
+
+# The record's timeline tells of the change that the view shows as pending: confirmed or refused, it is pending no more.
+_CONFIRMED: Final = "w.timeline @> jsonb_build_array(jsonb_build_object('change_id', i.pending_change_id))"
+
+# An analysis never shows an incident as less severe than its rule's floor: P1 sorts before P2 before P3, and LEAST
+# ignores NULL. Before the analysis, the record's own reason stands for the summary.
+UPDATE_INCIDENTS: Final = f"""
+    UPDATE incidents i SET
+        version = w.version, record_status = w.record_status, event_count = w.event_count,
+        first_event_at = w.first_event_at, last_event_at = w.last_event_at, created_at = w.created_at,
+        updated_at = w.updated_at, threshold = w.threshold, window_micros = w.window_micros,
+        lateness_micros = w.lateness_micros, reason = w.reason, partition = w.partition, samples = w.samples,
+        timeline = w.timeline, minutes = w.minutes, severity_floor = w.severity_floor,
+        previous_key = w.previous_key, merged_into = w.merged_into,
+        severity = COALESCE(LEAST(a.severity, w.severity_floor), 'P3'), summary = COALESCE(a.summary, w.reason),
+        pending_status = CASE WHEN {_CONFIRMED} THEN NULL ELSE i.pending_status END,
+        pending_change_id = CASE WHEN {_CONFIRMED} THEN NULL ELSE i.pending_change_id END
+    FROM {_INCIDENTS}
+    LEFT JOIN analyses a ON a.incident_key = w.key
+    WHERE i.key = w.key AND i.version < w.version
+    RETURNING i.id, i.key, i.merged_into
+"""  # noqa: S608 - put together from the constants above
+
+INSERT_INCIDENTS: Final = f"""
+    INSERT INTO incidents (
+        id, key, version, service, rule, record_status, event_count, first_event_at, last_event_at, created_at,
+        updated_at, threshold, window_micros, lateness_micros, reason, partition, samples, timeline, minutes,
+        severity_floor, previous_key, merged_into, category, severity, summary, recommended_actions, analysis_status)
+    SELECT
+        (SELECT COALESCE(max(id), 0) FROM incidents) + row_number() OVER (ORDER BY w.created_at, w.key),
+        w.key, w.version, w.service, w.rule, w.record_status, w.event_count, w.first_event_at, w.last_event_at,
+        w.created_at, w.updated_at, w.threshold, w.window_micros, w.lateness_micros, w.reason, w.partition, w.samples,
+        w.timeline, w.minutes, w.severity_floor, w.previous_key, w.merged_into,
+        COALESCE(a.category, 'other'), COALESCE(LEAST(a.severity, w.severity_floor), 'P3'),
+        COALESCE(a.summary, w.reason), COALESCE(a.recommended_actions, '{{}}'), COALESCE(a.analysis_status, 'pending')
+    FROM {_INCIDENTS}
+    LEFT JOIN analyses a ON a.incident_key = w.key
+    WHERE NOT EXISTS (SELECT FROM incidents i WHERE i.key = w.key)
+    RETURNING id, key, merged_into
+"""  # noqa: S608 - put together from the constants above
+
+UPSERT_ANALYSES: Final = """
+    INSERT INTO analyses (
+        incident_key, revision, incident_version, category, severity, summary, recommended_actions, confidence,
+        evidence, analyzed_by, analysis_status, reason, cost_usd, latency_ms, request_id)
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS w (
+        incident_key text, revision bigint, incident_version bigint, category text, severity text, summary text,
+        recommended_actions text[], confidence float8, evidence jsonb, analyzed_by text, analysis_status text,
+        reason text, cost_usd float8, latency_ms bigint, request_id text)
+    ON CONFLICT (incident_key) DO UPDATE SET
+        revision = excluded.revision, incident_version = excluded.incident_version, category = excluded.category,
+        severity = excluded.severity, summary = excluded.summary,
+        recommended_actions = excluded.recommended_actions, confidence = excluded.confidence,
+        evidence = excluded.evidence, analyzed_by = excluded.analyzed_by,
+        analysis_status = excluded.analysis_status, reason = excluded.reason, cost_usd = excluded.cost_usd,
+        latency_ms = excluded.latency_ms, request_id = COALESCE(excluded.request_id, analyses.request_id)
+    WHERE analyses.revision < excluded.revision
+    RETURNING incident_key
+"""
+
+SHOW_ANALYSES: Final = """
+    UPDATE incidents i SET
+        category = a.category, severity = LEAST(a.severity, i.severity_floor), summary = a.summary,
+        recommended_actions = a.recommended_actions, analysis_status = a.analysis_status
+    FROM analyses a
+    WHERE a.incident_key = i.key AND i.key = ANY($1::text[])
+    RETURNING i.id
+"""
+
+# Which incident a merged one ended in, through any number of merges; the depth guards against a circle.
+RESOLVE_MERGES: Final = """
+    WITH RECURSIVE chain AS (
+        SELECT k AS start, k AS key, 0 AS depth FROM unnest($1::text[]) AS k
+        UNION ALL
+        SELECT c.start, i.merged_into, c.depth + 1
+        FROM chain c JOIN incidents i ON i.key = c.key
+        WHERE i.merged_into IS NOT NULL AND c.depth < 32
+    )
+    SELECT DISTINCT ON (start) start, key FROM chain ORDER BY start, depth DESC
+"""
+
+INSERT_LINKS: Final = """
+    INSERT INTO incident_events (partition, record_offset, idx, incident_key, event_time)
+    SELECT * FROM unnest($1::int[], $2::bigint[], $3::int[], $4::text[], $5::timestamptz[])
+    ON CONFLICT DO NOTHING
+"""
+
+MOVE_LINKS: Final = """
+    UPDATE incident_events e SET incident_key = w.target
+    FROM unnest($1::text[], $2::text[]) AS w (merged, target)
+    WHERE e.incident_key = w.merged
+"""
+
+LOG_CHANGES: Final = """
+    INSERT INTO changes (incident_id, kind) SELECT * FROM unnest($1::int[], $2::text[])
+"""
+
+CHANNEL: Final = "ops_incidents"
+"""PostgreSQL delivers a notification on it when changes are committed."""
+
+NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
+
+FORGET_CHANGES: Final = "DELETE FROM changes WHERE at < now() - make_interval(hours => $1)"

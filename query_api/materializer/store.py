@@ -1,0 +1,128 @@
+"""A batch into PostgreSQL, in one transaction with its offsets, so that a repeat changes nothing."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import asyncpg
+
+from query_api.database import connect
+from query_api.materializer import statements
+from query_api.materializer.batch import Batch, Source
+from query_api.materializer.rows import as_json, columns
+from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED
+
+CHANGES_KEPT_HOURS: Final = 24
+"""How long a live reader may be away and still resume without a gap."""
+
+
+class Outrun(Exception):  # noqa: N818 - reads as what it is
+    """Another process has moved the offsets of this batch's partitions: they belong to it now."""
+
+
+class Store:
+    """One connection to PostgreSQL, made when needed and made anew after an error."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._connection: asyncpg.Connection | None = None
+
+    async def positions(self, sources: Iterable[Source]) -> dict[Source, int]:
+        """The next offset of each source; 0 where the view has read nothing of it.
+
+        Raises:
+            DatabaseAway, OSError, asyncpg.PostgresError, asyncpg.InterfaceError: where the database is away.
+        """
+        topics, partitions = columns(sorted(sources))
+        connection = await self._connected()
+        await connection.execute(statements.START_OFFSETS, topics, partitions)
+        rows = await connection.fetch(statements.KNOWN_OFFSETS, topics, partitions)
+        return {Source(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    async def apply(self, batch: Batch) -> None:
+        """Write the batch and its offsets, all or nothing.
+
+        Raises:
+            Outrun: where the view is no longer where the batch starts; nothing was written.
+            DatabaseAway, OSError, asyncpg.PostgresError, asyncpg.InterfaceError: where the database is away.
+        """
+        connection = await self._connected()
+        with MATERIALIZE_SECONDS.time():
+            async with connection.transaction():
+                await _move_offsets(connection, batch)
+                if batch.events:
+                    await connection.execute(statements.INSERT_EVENTS, *columns(batch.events))
+                if batch.incidents or batch.analyses or batch.links:
+                    await _write_incidents(connection, batch)
+        for topic, count in batch.records.items():
+            ROWS_MATERIALIZED.labels(topic).inc(count)
+
+    async def forget_old_changes(self) -> None:
+        """Drop the changes that no live reader can ask for any more."""
+        connection = await self._connected()
+        await connection.execute(statements.FORGET_CHANGES, CHANGES_KEPT_HOURS)
+
+    async def close(self) -> None:
+        """Drop the connection; the next call makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self._url)
+        return self._connection
+
+
+async def _move_offsets(connection: asyncpg.Connection, batch: Batch) -> None:
+    topics, partitions = columns(list(batch.expected))
+    rows = await connection.fetch(statements.LOCK_OFFSETS, topics, partitions)
+    present = {Source(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    if present != batch.expected:
+        raise Outrun(f"expected {batch.expected}, found {present}")
+    await connection.execute(statements.SAVE_OFFSETS, topics, partitions, [batch.reached[s] for s in batch.expected])
+
+
+async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None:
+    await connection.execute(statements.WRITER_LOCK)
+    changes: list[tuple[int, str]] = []
+    if batch.analyses:
+        changes += await _write_analyses(connection, batch)
+    if batch.incidents:
+        changes += await _write_records(connection, batch)
+    if batch.links:
+        await _write_links(connection, batch)
+    if changes:
+        await connection.execute(statements.LOG_CHANGES, *columns(changes))
+        await connection.execute(statements.NOTIFY)
+
+
+async def _write_analyses(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
+    newer = await connection.fetch(statements.UPSERT_ANALYSES, as_json(batch.analyses))
+    shown = await connection.fetch(statements.SHOW_ANALYSES, [row["incident_key"] for row in newer])
+    return [(row["id"], "analyzed") for row in shown]
+
+
+async def _write_records(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
+    rows = as_json(batch.incidents)
+    updated = await connection.fetch(statements.UPDATE_INCIDENTS, rows)
+    inserted = await connection.fetch(statements.INSERT_INCIDENTS, rows)
+    merged = [row["key"] for row in (*updated, *inserted) if row["merged_into"]]
+    if merged:
+        targets = await _resolve(connection, merged)
+        await connection.execute(statements.MOVE_LINKS, list(targets), list(targets.values()))
+    return _kinds(inserted, "opened") + _kinds(updated, "updated")
+
+
+async def _write_links(connection: asyncpg.Connection, batch: Batch) -> None:
+    targets = await _resolve(connection, {link.incident_key for link in batch.links})
+    links = [link._replace(incident_key=targets[link.incident_key]) for link in batch.links]
+    await connection.execute(statements.INSERT_LINKS, *columns(links))
+
+
+async def _resolve(connection: asyncpg.Connection, keys: Iterable[str]) -> dict[str, str]:
+    rows = await connection.fetch(statements.RESOLVE_MERGES, list(keys))
+    return {row["start"]: row["key"] for row in rows}
+
+
+def _kinds(rows: Iterable[Any], kind: str) -> list[tuple[int, str]]:
+    return [(row["id"], "merged" if row["merged_into"] else kind) for row in rows]

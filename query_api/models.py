@@ -1,0 +1,172 @@
+"""The tables of the view. PostgreSQL holds nothing that the topics do not: it can be dropped and filled again."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Computed,
+    DateTime,
+    Float,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+METADATA: Final[MetaData] = SQLModel.metadata
+
+
+def _text(**options: Any) -> Column[Any]:
+    return Column(Text, **({"nullable": False} | options))
+
+
+def _big(**options: Any) -> Column[Any]:
+    return Column(BigInteger, **({"nullable": False} | options))
+
+
+def _time(**options: Any) -> Column[Any]:
+    return Column(DateTime(timezone=True), **({"nullable": False} | options))
+
+
+def _json(**options: Any) -> Column[Any]:
+    return Column(JSONB(none_as_null=True), **({"nullable": False} | options))
+
+
+class IncidentRow(SQLModel, table=True):
+    """The newest version of an incident, with what lists show of its analysis.
+
+    `id` is given in the order in which the view first saw the incidents, without gaps. `status` is what people see:
+    the status of a change that the processor has yet to confirm, else the one of the record.
+    """
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        Index("incidents_newest", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
+        Index("incidents_by_service", "service", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
+        Index("incidents_by_status", "status", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
+        Index("incidents_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+    )
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    key: str = Field(sa_column=_text(unique=True))
+    version: int = Field(sa_column=_big())
+    service: str = Field(sa_column=_text())
+    rule: str = Field(sa_column=_text())
+    record_status: str = Field(sa_column=_text())
+    pending_status: str | None = Field(default=None, sa_column=_text(nullable=True))
+    pending_change_id: str | None = Field(default=None, sa_column=_text(nullable=True))
+    status: str = Field(sa_column=Column(Text, Computed("COALESCE(pending_status, record_status)", persisted=True)))
+    category: str = Field(sa_column=_text())
+    severity: str = Field(sa_column=_text())
+    summary: str = Field(sa_column=_text())
+    recommended_actions: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    analysis_status: str = Field(sa_column=_text())
+    event_count: int = Field(sa_column=_big())
+    first_event_at: datetime = Field(sa_column=_time())
+    last_event_at: datetime = Field(sa_column=_time())
+    created_at: datetime = Field(sa_column=_time())
+    updated_at: datetime = Field(sa_column=_time())
+    threshold: int = Field(sa_column=Column(Integer, nullable=False))
+    window_micros: int = Field(sa_column=_big())
+    lateness_micros: int = Field(sa_column=_big())
+    reason: str = Field(sa_column=_text())
+    partition: int = Field(sa_column=Column(Integer, nullable=False))
+    samples: list[list[int]] = Field(sa_column=_json())
+    timeline: list[dict[str, Any]] = Field(sa_column=_json())
+    minutes: list[Any] = Field(sa_column=_json())
+    severity_floor: str | None = Field(default=None, sa_column=_text(nullable=True))
+    previous_key: str | None = Field(default=None, sa_column=_text(nullable=True))
+    merged_into: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class AnalysisRow(SQLModel, table=True):
+    """The newest analysis of an incident; it may come before the incident's own record."""
+
+    __tablename__ = "analyses"
+
+    incident_key: str = Field(sa_column=_text(primary_key=True))
+    revision: int = Field(sa_column=_big())
+    incident_version: int = Field(sa_column=_big())
+    category: str = Field(sa_column=_text())
+    severity: str = Field(sa_column=_text())
+    summary: str = Field(sa_column=_text())
+    recommended_actions: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    confidence: float = Field(sa_column=Column(Float, nullable=False))
+    evidence: list[dict[str, Any]] = Field(sa_column=_json())
+    analyzed_by: str = Field(sa_column=_text())
+    analysis_status: str = Field(sa_column=_text())
+    reason: str = Field(sa_column=_text())
+    cost_usd: float = Field(sa_column=Column(Float, nullable=False))
+    latency_ms: int = Field(sa_column=_big())
+    request_id: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class EventRow(SQLModel, table=True):
+    """An event where it lies in `ops.events`; of two with one id of one service only the first is kept."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        # id first: one index finds an event by its id and refuses its second arrival.
+        UniqueConstraint("id", "service", name="events_once"),
+        Index("events_newest", "event_time", "partition", "record_offset", "idx"),
+        Index("events_by_service", "service", "event_time", "partition", "record_offset", "idx"),
+    )
+
+    partition: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    record_offset: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
+    idx: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    id: str = Field(sa_column=_text())
+    service: str = Field(sa_column=_text())
+    level: str = Field(sa_column=_text())
+    message: str = Field(sa_column=_text())
+    event_time: datetime = Field(sa_column=_time())
+    attributes: dict[str, Any] | None = Field(default=None, sa_column=_json(nullable=True))
+    trace_id: str | None = Field(default=None, sa_column=_text(nullable=True))
+    span_id: str | None = Field(default=None, sa_column=_text(nullable=True))
+    host: str | None = Field(default=None, sa_column=_text(nullable=True))
+    environment: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class IncidentEventRow(SQLModel, table=True):
+    """Which incident took an event in; the event's own row may come before or after."""
+
+    __tablename__ = "incident_events"
+    __table_args__ = (
+        Index("incident_events_newest", "incident_key", "event_time", "partition", "record_offset", "idx"),
+    )
+
+    partition: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    record_offset: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
+    idx: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    incident_key: str = Field(sa_column=_text())
+    event_time: datetime = Field(sa_column=_time())
+
+
+class ConsumerOffsetRow(SQLModel, table=True):
+    """How far the view has read a partition: written in the transaction of the data, so the two never disagree."""
+
+    __tablename__ = "consumer_offsets"
+
+    topic: str = Field(sa_column=_text(primary_key=True))
+    partition: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    next_offset: int = Field(sa_column=_big())
+
+
+class ChangeRow(SQLModel, table=True):
+    """One change of what an incident shows, for live readers; ids are committed in their order."""
+
+    __tablename__ = "changes"
+
+    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    incident_id: int = Field(sa_column=Column(Integer, nullable=False))
+    kind: str = Field(sa_column=_text())
+    at: datetime = Field(sa_column=_time(server_default=func.now()))

@@ -1,0 +1,78 @@
+"""What several routes share: the incident of a path, who is asking, a small JSON body."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import Header, Path, Request
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from query_api import queries
+from query_api.answers import problems
+from query_api.models import IncidentRow
+from query_api.text import clean
+from runtime.problem import Problem
+
+MAX_ACTOR: Final = 100
+_MAX_BODY: Final = 64 * 1024
+_ANONYMOUS: Final = "anonymous"
+
+IncidentId = Annotated[int, Path(description="The integer id of the incident.", examples=[1])]
+ActorHeader = Annotated[str | None, Header(alias="X-Actor", description="Who does it; shown in the timeline.")]
+
+NOT_FOUND: Final = problems(status_404="There is no incident 42")
+AWAY: Final = problems(status_503="The view is not there: the database cannot be reached; please try again")
+
+
+async def found_incident(session: AsyncSession, incident_id: int) -> IncidentRow:
+    """The incident of a path.
+
+    Raises:
+        Problem: 404 where there is none.
+    """
+    row = await queries.incident(session, incident_id)
+    if row is None:
+        raise Problem(404, f"There is no incident {incident_id}")
+    return row
+
+
+async def active_record(session: AsyncSession, incident_id: int) -> IncidentRow:
+    """The incident of a path that is to be changed.
+
+    Raises:
+        Problem: 404 where there is none, 409 where it is part of another by now.
+    """
+    row = await found_incident(session, incident_id)
+    if row.merged_into:
+        target = (await queries.ids_of(session, [row.merged_into])).get(row.merged_into, "another one")
+        raise Problem(409, f"The incident was merged into {target}; work on that one instead")
+    return row
+
+
+def actor(header: str | None) -> str:
+    """Who asks, from X-Actor. Headers travel as latin-1; people's names may be UTF-8."""
+    if header is None or not header.strip():
+        return _ANONYMOUS
+    try:
+        name = header.encode("latin-1").decode()
+    except UnicodeError:
+        name = header
+    return clean(name.strip())[:MAX_ACTOR]
+
+
+async def json_body(request: Request) -> Any:
+    """The JSON value of a small body; None where it is empty.
+
+    Raises:
+        Problem: 400 where it is no JSON, 413 where it is over 64 KiB.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise Problem(413, f"The body is larger than {_MAX_BODY} bytes")
+    if not body.strip():
+        return None
+    try:
+        return msgspec.json.decode(bytes(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem(400, f"The body is not JSON: {error}") from error
