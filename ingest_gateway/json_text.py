@@ -66,12 +66,17 @@ def _cause(text: bytes, error: Exception) -> tuple[str, bytes, int | None]:
     half = _HALF_PAIR.search(text)
     if half:
         return "an escape that is half of a surrogate pair", text, half.start()
-    found = _BYTE.search(str(error))
+    return _told(str(error), text)
+
+
+def _told(message: str, text: bytes) -> tuple[str, bytes, int | None]:
+    """What msgspec says, in our words where its own mislead."""
+    found = _BYTE.search(message)
     if found:
-        return str(error)[: found.start()].removeprefix("JSON is malformed: "), text, int(found[1])
-    if str(error) == "Input data was truncated":
+        return message[: found.start()].removeprefix("JSON is malformed: "), text, int(found[1])
+    if message == "Input data was truncated":
         return "it ends in the middle of a value", text, len(text)
-    return str(error)[0].lower() + str(error)[1:], text, None
+    return message[0].lower() + message[1:], text, None
 
 
 def _first_not_utf8(text: bytes) -> int | None:
