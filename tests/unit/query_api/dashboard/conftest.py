@@ -21,6 +21,6 @@ def api() -> FakeApi:
 @pytest.fixture
 def dashboard(api: FakeApi) -> Iterator[TestClient]:
     """The dashboard, asked as a browser asks."""
-    app = create_app(load_settings(environment="test"), api.transport())
+    app = create_app(load_settings(_env_file=None, environment="test"), api.transport())
     with TestClient(app, headers=BROWSER, follow_redirects=False, raise_server_exceptions=False) as client:
         yield client

@@ -77,7 +77,7 @@ def test_failure_of_our_own_has_a_page_and_the_headers() -> None:
     def broken(_: httpx.Request) -> httpx.Response:
         raise ZeroDivisionError("secret detail")
 
-    app = create_app(load_settings(), httpx.MockTransport(broken))
+    app = create_app(load_settings(_env_file=None), httpx.MockTransport(broken))
     with TestClient(app, raise_server_exceptions=False) as client:
         page = client.get("/", headers={"Accept": "text/html"})
 
@@ -104,7 +104,7 @@ def test_stream_is_relayed_with_its_last_id() -> None:
         seen.append(request.headers["last-event-id"])
         return stream_answer(Chunks([b"event: incident\nid: 8\n", b"data: {}\n\n"]))
 
-    app = create_app(load_settings(), httpx.MockTransport(handle))
+    app = create_app(load_settings(_env_file=None), httpx.MockTransport(handle))
     with TestClient(app) as client:
         answer = client.get("/api/v1/incidents/stream", headers={"Last-Event-ID": "7"})
 
@@ -130,7 +130,7 @@ def test_open_streams_end_when_the_process_stops() -> None:
     def handle(_: httpx.Request) -> httpx.Response:
         return stream_answer(Chunks([b": hello\n\n"], is_endless=True))
 
-    app = create_app(load_settings(), httpx.MockTransport(handle))
+    app = create_app(load_settings(_env_file=None), httpx.MockTransport(handle))
     with TestClient(app) as client:
         app.state.stopping.set()
         answer = client.get("/api/v1/incidents/stream")

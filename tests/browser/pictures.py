@@ -1,0 +1,83 @@
+"""`python -m tests.browser.pictures DIRECTORY`: pictures of the pages in light, dark and on a phone, to look at."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Browser, sync_playwright
+
+from query_api.dashboard.app import create_app
+from runtime.settings import load_settings
+from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.fake_api_app import FakeApiApp
+from tests.browser.served import served
+from tests.unit.query_api.dashboard.fake_api import FakeApi, event_record, moment, set_status
+
+PAGES: Final = {
+    "incidents": "/",
+    "incident": "/incidents/6",
+    "resolved": "/incidents/2",
+    "none": "/?q=nothing",
+    "missing": "/incidents/99",
+}
+LOOKS: Final = {
+    "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+}
+
+
+def example() -> FakeApi:
+    """The incidents of `create_incidents.sh`, at different stages of their lives."""
+    api = FakeApi()
+    for service, category, severity, summary, status, seconds in (
+        ("storage-service", "disk_issue", "P1", "The volume /data is full: writes fail.", "open", 5_000),
+        ("public-api", "rate_limiting", "P3", "Clients exceed their rate limit.", "resolved", 4_100),
+        ("auth-service", "authentication_issue", "P2", "Logins fail: tokens are rejected.", "closed", 2_500),
+        ("analytics-worker", "memory_issue", "P1", "The worker is killed when out of memory.", "open", 800),
+        ("api-gateway", "network_issue", "P2", "Requests to upstreams time out.", "investigating", 300),
+    ):
+        times = {"first_event_at": moment(seconds), "created_at": moment(seconds - 20), "last_event_at": moment(40)}
+        incident = api.add(service=service, category=category, severity=severity, summary=summary, **times)
+        if status != "open":
+            set_status(incident, status, "Dana", "Looking at the last release.")
+    long = "sqlalchemy.exc.TimeoutError: QueuePool limit of size 20 overflow 10 reached\n" + "  at pool.py:212\n" * 40
+    events = [event_record(number) for number in range(5)]
+    api.add(service="user-service", events=[event_record(0, long), *events], previous_incident_id=1)
+    return api
+
+
+def take(browser: Browser, url: str, name: str, directory: Path) -> None:
+    """Take one page in every look."""
+    for look, options in LOOKS.items():
+        context = browser.new_context(**options)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(url)
+        page.wait_for_load_state("load")
+        page.screenshot(path=directory / f"{name}-{look}.png", full_page=True)
+        context.close()
+
+
+def main(directory: Path) -> None:
+    """Take all pages."""
+    directory.mkdir(parents=True, exist_ok=True)
+    empty = FakeApiApp(FakeApi())
+    with (
+        sync_playwright() as playwright,
+        served(FakeApiApp(example()).app) as api_port,
+        served(empty.app) as empty_port,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        for name, path, port in (
+            *((name, path, api_port) for name, path in PAGES.items()),
+            ("welcome", "/", empty_port),
+            ("away", "/", 1),
+        ):
+            settings = load_settings(_env_file=None, api_url=f"http://127.0.0.1:{port}")
+            with served(create_app(settings)) as dashboard:
+                take(browser, f"http://127.0.0.1:{dashboard}{path}", name, directory)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
