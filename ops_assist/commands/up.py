@@ -17,7 +17,7 @@ from runtime.settings import Settings, load_settings
 _LEFTOVER_SECONDS: Final = 15.0
 """How long the servers of an `up` that was killed may take to give their ports free."""
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -1,0 +1,106 @@
+"""`ops-assist incidents`."""
+
+import getpass
+from typing import Annotated, Any, Final
+
+import typer
+
+from ops_assist.http_api import HttpApi
+from ops_assist.output import print_fields, print_json, print_table
+from ops_assist.running import api_url
+from runtime.settings import load_settings
+
+_PATH: Final = "/api/v1/incidents"
+_LIST: Final = ("id", "service", "category", "severity", "status", "event_count", "last_event_at", "summary")
+_DETAIL: Final = (
+    *("id", "key", "service", "rule", "status", "severity", "category", "summary", "analysis_status"),
+    *("event_count", "first_event_at", "last_event_at", "created_at", "updated_at", "previous_incident_id"),
+)
+
+Url = Annotated[str, typer.Option(help="The HTTP API; default: API_URL, else this machine.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def root() -> None:
+    """List, show and work incidents."""
+
+
+@app.command("list")
+def list_incidents(
+    *,
+    status: Annotated[str, typer.Option(help="open, investigating, resolved or closed.")] = "",
+    service: Annotated[str, typer.Option(help="Only of this service.")] = "",
+    severity: Annotated[str, typer.Option(help="P1, P2 or P3.")] = "",
+    category: Annotated[str, typer.Option(help="As memory_issue.")] = "",
+    text: Annotated[str, typer.Option("--text", "-q", help="Only with this text.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """List incidents, newest first."""
+    answer = _api(url).get(
+        _PATH, status_filter=status, service=service, severity=severity, category=category, q=text, limit=limit
+    )
+    incidents = answer.json()
+    if as_json:
+        print_json(incidents)
+        return
+    print_table([f"#{name}" if name in ("id", "event_count") else name for name in _LIST], map(_row, incidents))
+    typer.echo(f"{len(incidents)} of {answer.headers.get('X-Total-Count', len(incidents))} incidents")
+
+
+@app.command()
+def show(
+    incident: Annotated[int, typer.Argument(help="The incident's id.")], *, url: Url = "", as_json: AsJson = False
+) -> None:
+    """Show one incident with its actions, timeline and newest events."""
+    found = _api(url).get(f"{_PATH}/{incident}").json()
+    if as_json:
+        print_json(found)
+        return
+    print_fields((name, found.get(name)) for name in _DETAIL)
+    _print_list("recommended actions", found.get("recommended_actions") or [])
+    _print_list("timeline", [_change(change) for change in found.get("timeline") or []])
+    events = found.get("events") or []
+    _print_list("events", [f"{event['timestamp']} {event['level']} {event['message']}" for event in events])
+
+
+@app.command("set")
+def set_status(
+    incident: Annotated[int, typer.Argument(help="The incident's id.")],
+    status: Annotated[str, typer.Argument(help="open, investigating, resolved or closed.")],
+    *,
+    note: Annotated[str, typer.Option(help="Why; kept in the timeline.")] = "",
+    actor: Annotated[str, typer.Option(help="Who does it; default: your user name.")] = "",
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """Set the status of an incident."""
+    body = {"status": status, **({"note": note} if note else {})}
+    answer = _api(url).patch(f"{_PATH}/{incident}/status", body, {"X-Actor": actor or getpass.getuser()}).json()
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(f"incident {answer['incident_id']} is {answer['new_status']}")
+
+
+def _api(url: str) -> HttpApi:
+    return HttpApi(api_url(load_settings(), url))
+
+
+def _row(incident: dict[str, Any]) -> list[Any]:
+    return [incident.get(name) for name in _LIST]
+
+
+def _change(change: dict[str, Any]) -> str:
+    words = [change.get(name) for name in ("time", "actor", "what", "from", "to", "note")]
+    return " ".join(str(word) for word in words if word)
+
+
+def _print_list(title: str, lines: list[str]) -> None:
+    if lines:
+        typer.echo(f"\n{title}:")
+        print_fields(("-", line) for line in lines)

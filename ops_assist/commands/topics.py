@@ -1,0 +1,96 @@
+"""`ops-assist topics`."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from ops_assist.errors import CommandError
+from ops_assist.kafka_access import admin
+from ops_assist.output import print_json, print_table
+from ops_assist.running import kafka_settings
+from runtime.settings import Settings, load_settings
+from schemas.topics import EVENTS, TOPICS, TopicSpec
+
+app = typer.Typer(add_completion=False)
+
+
+class TopicState(msgspec.Struct, frozen=True):
+    """A declared topic as it is: `differences` says, setting by setting, what is not as declared."""
+
+    name: str
+    partitions: int | None
+    replicas: int | None
+    differences: list[str]
+
+    @property
+    def verdict(self) -> str:
+        """In a word or a few."""
+        if self.partitions is None:
+            return "missing"
+        return "; ".join(self.differences) or "ok"
+
+
+@app.command()
+def topics(
+    *,
+    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare the topics that are there with those that the pipeline declares.
+
+    Fails when one is missing or has another number of partitions than ops.events.
+    """
+    states = asyncio.run(_states(kafka_settings(load_settings(), bootstrap_servers)))
+    if as_json:
+        print_json([{**msgspec.structs.asdict(state), "verdict": state.verdict} for state in states])
+    else:
+        rows = [(state.name, state.partitions, state.replicas, state.verdict) for state in states]
+        print_table(("topic", "#partitions", "#replicas", "as declared"), rows)
+    unfit = [state.name for state in states if state.partitions is None or _misfits(state)]
+    if unfit:
+        raise CommandError(f"not fit for the pipeline: {', '.join(unfit)}")
+
+
+def _misfits(state: TopicState) -> bool:
+    return any(difference.startswith("partitions ") for difference in state.differences)
+
+
+async def _states(settings: Settings) -> list[TopicState]:
+    async with admin(settings) as client:
+        present = set(await client.list_topics())
+        names = [topic.name for topic in TOPICS if topic.name in present]
+        described = {item["topic"]: item for item in await client.describe_topics(names)} if names else {}
+        configs = await _configs(client, names)
+    wanted = len(described[EVENTS]["partitions"]) if EVENTS in described else None
+    return [_state(topic, described.get(topic.name), configs.get(topic.name, {}), wanted) for topic in TOPICS]
+
+
+async def _configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """The settings of each topic, by name; brokers that do not tell one leave it out."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found: dict[str, dict[str, str]] = {}
+    for answer in await client.describe_configs(resources) if resources else []:
+        for _, _, _, name, entries in answer.resources:
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+def _state(
+    topic: TopicSpec, described: Mapping[str, Any] | None, config: Mapping[str, str], wanted: int | None
+) -> TopicState:
+    if described is None:
+        return TopicState(topic.name, None, None, [])
+    partitions = described["partitions"]
+    differences = [
+        f"{name} is {config[name]}, declared {value}"
+        for name, value in topic.config.items()
+        if name in config and config[name] != value
+    ]
+    if topic.co_partitioned and wanted is not None and len(partitions) != wanted:
+        differences.insert(0, f"partitions must be {wanted}, as of {EVENTS}")
+    return TopicState(topic.name, len(partitions), len(partitions[0]["replicas"]), differences)

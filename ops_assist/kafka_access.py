@@ -1,0 +1,68 @@
+"""Kafka for commands: clients whose failures are one line for a person."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
+
+from ops_assist.errors import CommandError
+from runtime.kafka import connection_options, make_consumer, make_producer
+from runtime.settings import Settings
+
+_CLIENT: Final = "ops-assist"
+
+
+@asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client. Raises CommandError for every failure of Kafka within the block."""
+    with _failures(settings):
+        client = AIOKafkaAdminClient(client_id=_CLIENT, **connection_options(settings))
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
+
+
+@asynccontextmanager
+async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer. Raises CommandError for every failure of Kafka within the block."""
+    with _failures(settings):
+        client = make_producer(settings, _CLIENT)
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.stop()
+
+
+@asynccontextmanager
+async def consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that belongs to no group. Raises CommandError for every failure of Kafka within the block."""
+    with _failures(settings):
+        client = make_consumer(settings, group_id=None)
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.stop()
+
+
+@contextmanager
+def _failures(settings: Settings) -> Iterator[None]:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the one line below says it
+    where = settings.kafka_bootstrap_servers
+    try:
+        yield
+    except KafkaConnectionError as error:
+        raise CommandError(
+            f"no Kafka at {where}: is the pipeline running (ops-assist up), or KAFKA_BOOTSTRAP_SERVERS wrong?"
+        ) from error
+    except UnknownTopicOrPartitionError as error:
+        raise CommandError(f"a topic is missing at {where}; `ops-assist topics` shows which") from error
+    except KafkaError as error:
+        raise CommandError(f"Kafka at {where}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,1 @@
+"""How `ops-assist send` reads files of events and hands them to the pipeline, in bounded memory."""
