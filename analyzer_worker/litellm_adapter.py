@@ -1,0 +1,124 @@
+"""The only module that knows litellm: one call, no hidden retries, its exceptions brought to ours.
+
+litellm is imported at the first call: it takes seconds and hundreds of megabytes that the rules never need.
+"""
+
+import os
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from analyzer_worker.model_errors import ModelError, Permanent, Retryable
+from runtime.settings import Settings
+
+MAX_ANSWER_TOKENS: Final = 1_200
+DEFAULT_MODEL: Final = "openai/gpt-4o-mini"
+"""Used where OPENAI_API_KEY is set and LLM_MODEL is not: cheap, quick, and takes a JSON Schema."""
+
+Message = dict[str, str]
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A model's answer as it came."""
+
+    text: str
+    finish_reason: str
+    cost_usd: float
+
+
+class Completion(Protocol):
+    """Something that continues a conversation."""
+
+    model: str
+
+    async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - handed on to the client, which closes its connection
+        """Give one answer to `messages` in the form of `schema`, or raise a `ModelError`; `timeout` in seconds."""
+
+
+def model_name(settings: Settings) -> str:
+    """The model to ask, or an empty text where the rules work alone."""
+    return settings.llm_model or (DEFAULT_MODEL if settings.openai_api_key else "")
+
+
+class LiteLLM:
+    """A model behind litellm; keys of providers other than OpenAI are read by litellm from their own variables."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.model = model_name(settings)
+        self._options = _options(self.model, settings)
+
+    async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - see Completion
+        """See `Completion`."""
+        litellm = _library()
+        try:
+            response = await litellm.acompletion(
+                model=self.model,
+                messages=messages,
+                response_format={"type": "json_schema", "json_schema": schema},
+                timeout=timeout,
+                max_tokens=MAX_ANSWER_TOKENS,
+                temperature=0,
+                num_retries=0,
+                max_retries=0,
+                drop_params=True,
+                **self._options,
+            )
+        except Exception as error:
+            raise _translated(error) from error
+        return _reply(response)
+
+
+def _options(model: str, settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {"api_base": settings.llm_api_base} if settings.llm_api_base else {}
+    if model.startswith("openai/") or "/" not in model:
+        if settings.openai_api_key:
+            options["api_key"] = settings.openai_api_key.get_secret_value()
+        elif settings.llm_api_base and not os.environ.get("OPENAI_API_KEY"):
+            options["api_key"] = "none"  # local servers want no key, but the client insists on one
+    return options
+
+
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    """Import litellm without its visit to the network and to `.env` files, and keep it quiet."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+    import litellm  # noqa: PLC0415 - see the module's docstring
+
+    litellm.suppress_debug_info = True
+    litellm.turn_off_message_logging = True
+    litellm.redact_messages_in_exceptions = True
+    return litellm
+
+
+def warm_up() -> None:
+    """Import litellm now, in whatever thread this runs."""
+    _library()
+
+
+def _translated(error: Exception) -> ModelError:
+    """Bring an exception of litellm, of the provider's client or of the network to ours, without its text.
+
+    The text may quote what was sent; the class says enough.
+    """
+    status = getattr(error, "status_code", None)
+    name = type(error).__name__
+    what = f"{name} (HTTP {status})" if status else name
+    kinds = _library().exceptions
+    passing = (kinds.Timeout, kinds.APIConnectionError, kinds.RateLimitError, kinds.InternalServerError)
+    if isinstance(error, (*passing, kinds.ServiceUnavailableError, OSError, TimeoutError)):
+        return Retryable(f"the model could not be reached or is overloaded: {what}")
+    if isinstance(status, int) and (status in (408, 409, 425, 429) or status >= 500):  # noqa: PLR2004 - HTTP
+        return Retryable(f"the model could not be reached or is overloaded: {what}")
+    return Permanent(f"the model refuses the request: {what}")
+
+
+def _reply(response: Any) -> Reply:
+    try:
+        choice = response.choices[0]
+        text, finish = choice.message.content or "", choice.finish_reason or "stop"
+    except (AttributeError, IndexError) as error:
+        raise Retryable("the model's server sent no answer in its reply") from error
+    cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost")
+    return Reply(str(text), str(finish), float(cost or 0.0))
