@@ -1,0 +1,80 @@
+"""Real logs through the whole pipeline, over both ways in, on both brokers: the incidents that an oracle counts."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.brokers.base import Broker
+from tests.support.brokers import both_brokers
+from tests.support.databases import Databases
+from tests.support.oracle import Found, in_seconds, incidents_of, read_events
+from tests.support.pipeline import Pipeline, running_pipeline
+from tests.support.waiting import wait_until
+
+pytestmark = both_brokers
+
+DATA = sorted((Path(__file__).parents[1] / "data").glob("*.jsonl.gz"))
+
+
+@pytest.fixture(scope="module")
+def pipeline(broker: Broker, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The whole pipeline on the module's broker."""
+    with running_pipeline(broker, databases.create(), tmp_path_factory.mktemp("state dir")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("file", DATA, ids=lambda file: file.name)
+@pytest.mark.parametrize("way", ["http", "kafka"])
+def test_real_logs_give_the_incidents_of_the_oracle(pipeline: Pipeline, file: Path, way: str) -> None:
+    """Same services, counts, first and last event times; and every event can be read back."""
+    events = read_events(file)
+    prefix = f"{way}-"
+    expected = incidents_of((prefix + service, level, seconds) for service, level, seconds in map(in_seconds, events))
+
+    sent = pipeline.command("send", str(file), "--via", way, "--service-prefix", prefix, "--json", *target(pipeline))
+
+    assert json.loads(sent)["accepted"] == len(events)
+    wait_until(lambda: found(pipeline, prefix) == expected, timeout=180, what=f"{len(expected)} incidents")
+    wait_until(lambda: count_events(pipeline, events, prefix) == len(events), timeout=180, what="all events to read")
+
+
+def test_the_rules_say_something_about_each_incident(pipeline: Pipeline) -> None:
+    """No incident stays without an analysis, and none was held up for it."""
+    incidents = wait_until(lambda: all_analysed(pipeline), timeout=60, what="an analysis of each incident")
+
+    for incident in incidents:
+        assert incident["summary"]
+        assert incident["severity"] in ("P1", "P2", "P3")
+        assert incident["recommended_actions"]
+
+
+def target(pipeline: Pipeline) -> tuple[str, str]:
+    return ("--url", pipeline.url)
+
+
+def found(pipeline: Pipeline, prefix: str) -> list[Found]:
+    mine = [incident for incident in pipeline.incidents() if incident["service"].startswith(prefix)]
+    return sorted(
+        (i["service"], i["event_count"], seconds(i["first_event_at"]), seconds(i["last_event_at"])) for i in mine
+    )
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def count_events(pipeline: Pipeline, events: list[dict[str, Any]], prefix: str) -> int:
+    services = {event["service"] for event in events}
+    return sum(
+        int(pipeline.http.get("/api/v1/events", params={"service": prefix + s, "limit": 1}).headers["X-Total-Count"])
+        for s in services
+    )
+
+
+def all_analysed(pipeline: Pipeline) -> list[dict[str, Any]]:
+    incidents = pipeline.incidents()
+    return incidents if all(incident["analysis_status"] == "done" for incident in incidents) else []
