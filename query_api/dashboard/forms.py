@@ -11,12 +11,12 @@ from query_api.dashboard.api_client import StatusRequest
 from query_api.dashboard.security import TOKEN_FIELD
 from schemas.lifecycle import STATUSES
 
-MAX_NOTE: Final = 2_000  # characters
+MAX_NOTE: Final = 4_000  # characters, as many as the API takes
 MAX_ACTOR: Final = 100  # characters
 ANONYMOUS: Final = "dashboard"
 """The actor of a change whose person gave no name."""
 
-_MAX_BODY: Final = 65_536  # bytes; the longest note, percent-encoded, needs 24,000
+_MAX_BODY: Final = 65_536  # bytes; the longest note, percent-encoded, needs 48,000
 _MAX_FIELDS: Final = 20
 _ETAG: Final = re.compile(r'((W/)?"[\x21\x23-\x7e]{0,200}")?', re.ASCII)
 _NO_HEADER_TEXT: Final = re.compile(r"[\x00-\x1f\x7f]+")

@@ -12,12 +12,12 @@ from query_api.dashboard.forms import ANONYMOUS, MAX_ACTOR, MAX_NOTE, BadFormErr
 from query_api.dashboard.list_query import PAGE_SIZE, ListQuery
 from query_api.dashboard.rendering import Renderer
 from query_api.dashboard.security import ForgeryError, check_same_origin, keep_token, token_of
-from query_api.dashboard.status_change import ChangedMeanwhileError, change_status
 from schemas.analysis import SEVERITIES
 from schemas.lifecycle import STATUSES, is_allowed
 
 _ACTOR_COOKIE: Final = "ops_assist_actor"
 _NOT_FOUND: Final = 404
+_PRECONDITION_FAILED: Final = 412
 _A_YEAR: Final = 365 * 24 * 3600  # seconds
 
 
@@ -62,9 +62,7 @@ class Pages:
         except ForgeryError as error:
             return self.message(403, "The change was refused", f"{error} Nothing was changed.")
         try:
-            await change_status(self._api, incident_id, form)
-        except ChangedMeanwhileError as error:
-            return await self._incident_page(request, incident_id, 412, form=form, meanwhile=error)
+            await self._api.change_status(incident_id, form.change, form.seen_etag)
         except ApiRefusedError as error:
             return await self._incident_page(request, incident_id, error.status, form=form, refusal=error.detail)
         except ApiAwayError as error:
@@ -90,7 +88,6 @@ class Pages:
         form: StatusForm | None = None,
         done: str = "",
         refusal: str = "",
-        meanwhile: ChangedMeanwhileError | None = None,
     ) -> Response:
         try:
             tagged = await self._api.incident(incident_id)
@@ -114,7 +111,7 @@ class Pages:
             max_note=MAX_NOTE,
             done=done,
             refusal=refusal,
-            meanwhile=meanwhile,
+            seen=form.seen_status if status == _PRECONDITION_FAILED and form else "",
         )
         keep_token(answer, token)
         return answer

@@ -141,6 +141,7 @@ function listen() {
     refreshSoon();
   };
   stream.addEventListener("incident", () => refreshSoon(100));
+  stream.addEventListener("reset", () => refreshSoon());
   stream.onerror = () => {
     isLive = false;
     refreshSoon();

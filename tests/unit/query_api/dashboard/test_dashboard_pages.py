@@ -108,6 +108,23 @@ def test_incident_without_analysis_says_that_it_comes(dashboard: TestClient, api
     assert "No analysis yet" in dashboard.get("/incidents/1").text
 
 
+def test_merged_incident_leads_to_the_other(dashboard: TestClient, api: FakeApi) -> None:
+    """An incident that is part of another has a link there and no buttons."""
+    api.add(merged_into=4)
+
+    page = dashboard.get("/incidents/1").text
+
+    assert 'href="/incidents/4"' in page
+    assert "<button" not in page
+
+
+def test_unconfirmed_status_is_told(dashboard: TestClient, api: FakeApi) -> None:
+    """A change that the processor has not confirmed yet is shown as such."""
+    api.add(status_pending=True)
+
+    assert "about to confirm" in dashboard.get("/incidents/1").text
+
+
 @pytest.mark.parametrize(
     ("status", "buttons"),
     [
