@@ -60,7 +60,7 @@ async def accept_event(log: EventLog, body: bytes, id_for: IdFor) -> Answer:
     try:
         await _publish(log, [Record(event.service, value)])
     except PublishError as error:
-        raise _unwritten(error, "event", {"id": event.id}) from error
+        raise _unwritten(error, "event", 1, {"id": event.id}) from error
     _accepted_events.inc()
     answer = AcceptedEvent(event.id, event.service, event.level, event.message, to_rfc3339(event.timestamp))
     return Answer(201, encode(answer))
@@ -75,7 +75,8 @@ async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader) 
     batch = _without_too_large(read(body, id_for, _now()))
     if batch.rejected and not batch.accepted:
         raise refusal.invalid(
-            f"None of the {batch.size} events was accepted; errors says why",
+            f"None of the {batch.size} events was accepted; `errors` says why",
+            events=batch.size,
             accepted=0,
             rejected=_members(batch.rejected),
             errors=_flat(batch.rejected),
@@ -84,7 +85,7 @@ async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader) 
         try:
             await _publish(log, records_of(batch.accepted.values()))
         except PublishError as error:
-            raise _unwritten(error, "events", {"ids": _ids(batch)}) from error
+            raise _unwritten(error, "events", batch.size, {"ids": _ids(batch)}) from error
     _accepted_batches.inc(len(batch.accepted))
     if batch.rejected:
         _rejected_in_batches.inc(len(batch.rejected))
@@ -97,10 +98,13 @@ async def _publish(log: EventLog, records: list[Record]) -> None:
     PUBLISH_SECONDS.observe(time.perf_counter() - started)
 
 
-def _unwritten(error: PublishError, noun: str, ids: dict[str, Any]) -> refusal.Refusal:
+def _unwritten(error: PublishError, noun: str, events: int, ids: dict[str, Any]) -> refusal.Refusal:
     if isinstance(error, NotWritten):
         return refusal.unavailable(
-            refusal.UNAVAILABLE, f"Nothing was written: {error.reason}; send it again", error.retry_after
+            refusal.UNAVAILABLE,
+            f"Nothing was written: {error.reason}; send it again",
+            error.retry_after,
+            events=events,
         )
     assert isinstance(error, OutcomeUnknown)
     (name,) = ids
@@ -108,6 +112,7 @@ def _unwritten(error: PublishError, noun: str, ids: dict[str, Any]) -> refusal.R
         refusal.OUTCOME_UNKNOWN,
         f"The {noun} may have been written: {error.reason}; send again with the given {name}, so that it counts once",
         error.retry_after,
+        events=events,
         **ids,
     )
 

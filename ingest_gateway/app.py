@@ -34,9 +34,10 @@ def create_app(settings: Settings, log: EventLog | None = None) -> FastAPI:
         await event_log.stop()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan)
+    app.state.budget = Budget(settings.ingest_buffer_bytes)
     problem.install(app)
     # First, because routes are tried in order and these are the ones with load on them.
-    app.router.routes[:0] = event_routes(event_log, Budget(settings.ingest_buffer_bytes))
+    app.router.routes[:0] = event_routes(event_log, app.state.budget)
     app.include_router(health_router(settings, TITLE, {"broker": event_log.check}))
     describe(app)
     return app

@@ -61,8 +61,8 @@ def _cause(text: bytes, error: Exception) -> tuple[str, bytes, int | None]:
         return "it is empty", text, None
     if isinstance(error, RecursionError):
         return "it is nested too deeply", text, None
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8", text, _first_not_utf8(text)
+    if (byte := _first_not_utf8(text)) is not None:
+        return "not UTF-8", text, byte
     half = _HALF_PAIR.search(text)
     if half:
         return "an escape that is half of a surrogate pair", text, half.start()

@@ -16,11 +16,11 @@ UNAVAILABLE: Final = "unavailable"
 
 
 class Refusal(Problem):
-    """An error answer; `reason` is its label in the metrics."""
+    """An error answer; `reason` is its label in the metrics, `events` how many events it counts for there."""
 
-    def __init__(self, status: int, reason: str, detail: str, **members: Any) -> None:
+    def __init__(self, status: int, reason: str, detail: str, *, events: int = 1, **members: Any) -> None:
         super().__init__(status, detail, **members)
-        self.reason = reason
+        self.reason, self.events = reason, events
 
 
 def malformed(detail: str) -> Refusal:

@@ -57,7 +57,7 @@ class Ingest:
         except ClientGone:
             return
         except refusal.Refusal as refused:
-            EVENTS_REFUSED.labels(self._route, refused.reason).inc()
+            EVENTS_REFUSED.labels(self._route, refused.reason).inc(refused.events)
             await _problem(refused)(scope, receive, send)
             return
         await _send(send, answer)

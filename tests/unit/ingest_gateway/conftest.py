@@ -1,0 +1,14 @@
+"""The gateway that the unit tests talk to."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.ingest_gateway.gateway_client import Gateway, running_gateway
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """A gateway over a log in memory."""
+    with running_gateway() as running:
+        yield running
