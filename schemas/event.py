@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas.levels import ALIASES, LEVELS, Level, fold_level
-from schemas.timestamps import MICROSECONDS, to_micros, to_rfc3339
+from schemas.timestamps import EARLIEST, MICROSECONDS, from_leap_second, to_micros, to_rfc3339
 
 MAX_SERVICE: Final = 100
 MAX_MESSAGE: Final = 32_768
@@ -93,7 +93,8 @@ def to_event(wire: WireEvent, *, default_id: str, received_at: int) -> Event:
     service = wire.service.strip()
     level = fold_level(wire.level)
     timestamp = received_at if wire.timestamp is None else to_micros(wire.timestamp)
-    if level is None or not service or len(service) > MAX_SERVICE or timestamp > received_at + MAX_FUTURE:
+    in_time = EARLIEST <= timestamp <= received_at + MAX_FUTURE
+    if level is None or not service or len(service) > MAX_SERVICE or not in_time:
         raise InvalidEvent(_semantic_errors(service, level, timestamp, received_at))
     return Event(
         wire.id or default_id,
@@ -121,8 +122,8 @@ def event_from_object(value: object, *, default_id: str, received_at: int) -> Ev
         errors.append(FieldError("level", f"expected {_EXPECTED['level']}"))
     if "service" in good and not 1 <= len(good["service"].strip()) <= MAX_SERVICE:
         errors.append(FieldError("service", f"expected {_EXPECTED['service']}"))
-    if good.get("timestamp") is not None and to_micros(good["timestamp"]) > received_at + MAX_FUTURE:
-        errors.append(_future_error())
+    if "timestamp" in good:
+        errors += _time_errors(to_micros(good["timestamp"]), received_at)
     if errors:
         raise InvalidEvent(errors)
     return to_event(WireEvent(**good), default_id=default_id, received_at=received_at)
@@ -144,7 +145,11 @@ def _convert_field(name: str, value: dict[Any, Any], good: dict[str, Any], error
     try:
         good[name] = msgspec.convert(value[name], _FIELD_TYPES[name])
     except (msgspec.ValidationError, ValueError, OverflowError):
-        errors.append(FieldError(name, f"expected {_EXPECTED[name]}"))
+        leap = from_leap_second(value[name]) if name == "timestamp" and isinstance(value[name], str) else None
+        if leap is None:
+            errors.append(FieldError(name, f"expected {_EXPECTED[name]}"))
+        else:
+            good[name] = leap
 
 
 _FIELD_TYPES: Final[dict[str, Any]] = get_type_hints(WireEvent, include_extras=True)
@@ -156,10 +161,12 @@ def _semantic_errors(service: str, level: Level | None, timestamp: int, received
         errors.append(FieldError("service", f"expected {_EXPECTED['service']}"))
     if level is None:
         errors.append(FieldError("level", f"expected {_EXPECTED['level']}"))
+    return errors + _time_errors(timestamp, received_at)
+
+
+def _time_errors(timestamp: int, received_at: int) -> list[FieldError]:
     if timestamp > received_at + MAX_FUTURE:
-        errors.append(_future_error())
-    return errors
-
-
-def _future_error() -> FieldError:
-    return FieldError("timestamp", "lies more than 5 minutes in the future; check the sender's clock")
+        return [FieldError("timestamp", "lies more than 5 minutes in the future; check the sender's clock")]
+    if timestamp < EARLIEST:
+        return [FieldError("timestamp", "lies before the year 1 in UTC")]
+    return []

@@ -1,16 +1,23 @@
 """Time as the pipeline keeps it: whole microseconds since 1970-01-01T00:00:00Z, exact and quick to compare."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 MICROSECONDS: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SECOND: Final = timedelta(seconds=1)
+_SIXTIETH: Final = re.compile(r"(.{16}):60(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 
 
 def to_micros(moment: datetime) -> int:
     """Microseconds since the epoch of an aware datetime."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+EARLIEST: Final = to_micros(datetime.min.replace(tzinfo=UTC))
+"""The first moment that a datetime in UTC can hold."""
 
 
 def to_datetime(micros: int) -> datetime:
@@ -33,3 +40,22 @@ def from_rfc3339(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no offset; write it as 2023-01-29T08:42:22Z")
     return to_micros(moment)
+
+
+def from_leap_second(text: str) -> datetime | None:
+    """The moment of an RFC 3339 text that names a leap second, as 2016-12-31T23:59:60Z, which datetime cannot hold.
+
+    It is taken for the second after it, as POSIX time does. None where `text` is no such time: a leap second is the
+    last one of a month in UTC (ITU-R TF.460-6, section 2.1).
+    """
+    found = _SIXTIETH.fullmatch(text)
+    if found is None:
+        return None
+    start, fraction, offset = found.groups()
+    try:
+        after = (datetime.fromisoformat(f"{start}:59{offset}") + _SECOND).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    if (after.day, after.hour, after.minute, after.second) != (1, 0, 0, 0):
+        return None
+    return after + timedelta(microseconds=round(float(fraction or 0) * MICROSECONDS))
