@@ -8,7 +8,7 @@ MICROSECONDS: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
-_SIXTIETH: Final = re.compile(r"(.{16}):60(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+_SIXTIETH: Final = re.compile(r"(.{16}):60(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 
 
 def to_micros(moment: datetime) -> int:
@@ -48,7 +48,7 @@ def from_leap_second(text: str) -> datetime | None:
     It is taken for the second after it, as POSIX time does. None where `text` is no such time: a leap second is the
     last one of a month in UTC (ITU-R TF.460-6, section 2.1).
     """
-    found = _SIXTIETH.fullmatch(text)
+    found = _SIXTIETH.fullmatch(text.upper())
     if found is None:
         return None
     start, fraction, offset = found.groups()
