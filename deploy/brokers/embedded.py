@@ -15,7 +15,18 @@ from deploy.brokers.probe import serves
 
 _STOP_SECONDS: Final = 3.0
 
-DEFECTS: Final[Mapping[str, str]] = {}
+DEFECTS: Final[Mapping[str, str]] = {
+    "end offset after a batch": "ListOffsets(latest) answers the base offset of the last batch + 1",
+    "offsets for times": "ListOffsets(time) answers offset 0 whatever the time",
+    "log append time": "message.timestamp.type=LogAppendTime is ignored: records keep the producer's timestamp",
+    "large records": "max.message.bytes is ignored: any size is taken",
+    "idempotent produce": "InitProducerId of a producer without a transactional id is answered with UNKNOWN",
+    "transactions": "InitProducerId is answered with UNKNOWN",
+    "compaction": "compacted topics keep every record",
+    "unknown topics": "asking for the metadata of a topic creates it",
+    "records outlive a restart": "records are kept in memory",
+    "committed offsets outlive a restart": "offsets are kept in memory",
+}
 """Behaviours of the broker conformance suite that it fails, and how; a test notices when one is mended."""
 
 

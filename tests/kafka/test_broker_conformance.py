@@ -33,6 +33,26 @@ async def test_end_offset_is_right_behind_a_batch_of_one_record(broker_settings:
     assert await end_offset(broker_settings, topic) == 101
 
 
+@behaviour("high watermark of a fetch")
+async def test_fetch_tells_the_true_end(broker_settings: Settings) -> None:
+    """A fetch at the record before the reported end offset names the true end, after batches of any size."""
+    topic = await new_topic(broker_settings)
+    place = TopicPartition(topic, 0)
+    async with producer(broker_settings) as writer, consumer(broker_settings) as reader:
+        reader.assign([place])
+        end = 0
+        for size in (1, 100, 3, 1, 500):
+            await produce_batch(writer, topic, [b"x"] * size)
+            end += size
+            reader.seek(place, (await reader.end_offsets([place]))[place] - 1)
+
+            async def fetched() -> bool:
+                return bool(await reader.getmany(place, timeout_ms=200))
+
+            await eventually(fetched, what="the last batch")
+            assert reader.highwater(place) == end
+
+
 @behaviour("offset of an acknowledgement")
 async def test_acknowledgement_names_the_offset_of_each_record(broker_settings: Settings) -> None:
     """Records sent together are acknowledged with the offsets at which they are then read."""
@@ -193,4 +213,4 @@ async def test_compaction_keeps_the_last_record_of_each_key(broker_settings: Set
             records = await read_to(broker_settings, topic, end)
             return [(r.offset, r.value) for r in records if r.key == b"k"] == [(9, b"9")]
 
-        await eventually(compacted, timeout=30, what="compaction")
+        await eventually(compacted, timeout=12, what="compaction")
