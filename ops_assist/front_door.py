@@ -11,12 +11,13 @@ import httpx
 import uvicorn
 import uvloop
 from fastapi import FastAPI
-from query_api.app import create_app as create_query_api
+from starlette.datastructures import State
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest_gateway.app import create_app as create_gateway
 from ops_assist.openapi_merge import merged_document
 from ops_assist.route_map import route_map
+from query_api.app import create_app as create_query_api
 from runtime import problem
 from runtime.health import VERSION, Check, QuietServer, health_router
 from runtime.logging import configure_logging
@@ -25,7 +26,7 @@ from runtime.settings import Settings, SettingsError, load_settings
 TITLE: Final = "Ops-Assist"
 _CHECK_SECONDS: Final = 1.5
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than clients and proxies keep idle connections, so that they end them
-_DRAIN_SECONDS: Final = 5
+_DRAIN_SECONDS: Final = 7  # as the gateway alone: more than PUBLISH_TIMEOUT, and a clean stop within 10 s
 
 
 class FrontDoor:
@@ -38,7 +39,11 @@ class FrontDoor:
 
     def __init__(self, own: FastAPI, gateway: FastAPI, query: FastAPI) -> None:
         self._own, self._gateway, self._query = own, gateway, query
-        self._own_paths = frozenset(_own_paths(own))
+        hooks = [hook for app in (gateway, query) for hook in getattr(app.state, "before_shutdown", ())]
+        self.state = State({"before_shutdown": hooks})
+        self._own_paths = frozenset(_own_paths(own))  # before its document speaks for the other two as well
+        document = merged_document(own, {"gateway": gateway, "query": query})
+        own.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
         self._gateway_routes, self._query_routes = route_map(gateway), route_map(query)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,8 +82,6 @@ def join(settings: Settings, *, gateway: FastAPI, query: FastAPI) -> FrontDoor:
     problem.install(own)
     checks = {"ingest_gateway": _readiness_of(gateway), "query_api": _readiness_of(query)}
     own.include_router(health_router(settings, TITLE, checks))
-    document = merged_document(own, {"gateway": gateway, "query": query})
-    own.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
     return FrontDoor(own, gateway, query)
 
 
@@ -108,9 +111,10 @@ def _method_not_allowed(method: str, path: str, allowed: frozenset[str]) -> ASGI
 
 async def serve(configuration: Settings) -> None:
     """Serve on HTTP_PORT until SIGTERM or SIGINT; requests under way are finished first."""
-    front_door = QuietServer(
+    app = create_app(configuration)
+    server = QuietServer(
         uvicorn.Config(
-            create_app(configuration),
+            app,
             configuration.host,
             configuration.http_port,
             http="httptools",
@@ -123,11 +127,11 @@ async def serve(configuration: Settings) -> None:
     )
 
     def stop() -> None:
-        front_door.should_exit = True
+        server.should_exit = True
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    await front_door.serve()
+    await server.serve()
 
 
 def main() -> int:

@@ -1,8 +1,10 @@
 """`ops-assist up`."""
 
 import asyncio
+import logging
 from typing import Annotated, Final
 
+import structlog
 import typer
 
 from ops_assist.errors import CommandError
@@ -34,6 +36,7 @@ def up(
     Their logs are kept under STATE_DIR/logs. When one of them ends, all end; the exit code is then 1.
     """
     settings = load_settings()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # stages say the rest
     with state_lock(settings.state_dir):
         _check_ports(settings)
         code = asyncio.run(_run(settings, Screen(verbose=verbose), ready_within))

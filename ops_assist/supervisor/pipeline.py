@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +39,7 @@ StartError = (
 """What can go wrong at a start; each says in its text what and what to do."""
 
 
-def specs(settings: Settings) -> list[ServiceSpec]:
+def pipeline_services(settings: Settings) -> list[ServiceSpec]:
     """The services, those first that need nothing else to start."""
     return [
         ServiceSpec("dashboard", "query_api.dashboard", settings.dashboard_port),
@@ -49,13 +50,19 @@ def specs(settings: Settings) -> list[ServiceSpec]:
     ]
 
 
+Services = Callable[[Settings], Sequence[ServiceSpec]]
+
+
 class Pipeline:
     """One run of the pipeline. `settings.state_dir` is this process's alone."""
 
-    def __init__(self, settings: Settings, screen: Screen, *, ready_seconds: float) -> None:
+    def __init__(
+        self, settings: Settings, screen: Screen, *, ready_seconds: float, services: Services = pipeline_services
+    ) -> None:
         self._settings = settings.model_copy(update={"state_dir": settings.state_dir.resolve()})
         self._screen = screen
         self._ready_seconds = ready_seconds
+        self._specs = services(settings)
         self._broker = None if settings.kafka_bootstrap_servers else Server("the broker", self._make_broker)
         self._database = None if settings.database_url else Server("PostgreSQL", self._make_database)
         self._services: list[Service] = []
@@ -79,7 +86,7 @@ class Pipeline:
 
     async def _start(self) -> bool:
         await together(self._start_broker(), self._start_database())
-        for spec in specs(self._settings):
+        for spec in self._specs:
             self._services.append(self._launch(spec))
         self._screen.stage("services are started")
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
