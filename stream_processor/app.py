@@ -83,7 +83,7 @@ class DetectionApp:
     async def _recovered(self, partitions: frozenset[int]) -> None:
         self._consumer.when_closing(self._let_go)
         for partition in partitions:
-            await self.processor.recovered(partition, self.table.rows(partition))
+            await self.processor.recovered(partition, self.table.rows(partition), now_micros())
 
     def _let_go(self) -> None:
         """Partitions are being taken away: what was held back comes again, to whoever has them then."""

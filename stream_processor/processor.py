@@ -18,6 +18,7 @@ from runtime import metrics
 from schemas.codec import decode_status_change, encode
 from schemas.placement import home_partition
 from schemas.status_change import StatusChange
+from schemas.timestamps import MICROSECONDS
 from schemas.topics import INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS
 from stream_processor.decisions import Arrival, Decisions, StatusReason
 from stream_processor.detection import detect
@@ -26,8 +27,10 @@ from stream_processor.rules import RuleSet
 from stream_processor.sorting import Outgoing, Record, late_letter, rekeyed, sort_records
 from stream_processor.state import (
     ServiceState,
+    decode_ended,
     decode_service,
     ended_row,
+    is_ended_key,
     is_service_key,
     read_ended,
     read_state,
@@ -37,6 +40,8 @@ from stream_processor.state import (
 log = structlog.get_logger(__name__)
 
 _CACHED_SERVICES: Final = 20_000
+_KEPT_CLOSED: Final = 7 * 24 * 3600 * MICROSECONDS
+"""A closed incident may be asked about again only by a redelivery, which does not take a week."""
 
 
 class Rows(Protocol):
@@ -101,23 +106,23 @@ class Processor:
                     await self._write(partition, [state], decisions)
                     await self._publisher.publish(_outgoing(decisions))
 
-    async def recovered(self, partition: int, rows: Mapping[bytes, bytes]) -> None:
-        """The state of a partition was read back: publish again what may have been written but not published."""
+    async def recovered(self, partition: int, rows: Mapping[bytes, bytes], now: int) -> None:
+        """The state of a partition was read back: publish again what may have been written but not published.
+
+        Incidents closed more than a week before `now` (microseconds) leave the state.
+        """
         self.revoked([partition])
+        decisions = Decisions(partition)
         active = self._active.setdefault(partition, set())
-        for key, value in rows.items():
-            if not is_service_key(key):
-                continue
-            row = decode_service(value)
-            spans = [(rule, span) for rule, known in row.rules.items() for span in known.spans]
-            if any(span.is_active for _, span in spans):
-                active.add(row.service)
-            quiet = [(rule, span) for rule, span in spans if span.quiet_from]
-            if quiet:
-                decisions = Decisions(partition)
-                for rule, span in quiet:
-                    decisions.changed(row.service, rule, span)
-                await self._publisher.publish(_outgoing(decisions))
+        for row in (decode_service(value) for key, value in rows.items() if is_service_key(key)):
+            for rule, known in row.rules.items():
+                for span in known.spans:
+                    if span.is_active:
+                        active.add(row.service)
+                    if span.quiet_from:
+                        decisions.changed(row.service, rule, span)
+        await self._publisher.publish(_outgoing(decisions))
+        await self._rows.write(partition, dict.fromkeys(_closed_before(rows, now - _KEPT_CLOSED)))
 
     def revoked(self, partitions: Iterable[int]) -> None:
         """Another worker has these partitions: forget their state."""
@@ -170,6 +175,11 @@ class Processor:
 def now_micros() -> int:
     """The wall clock, in microseconds since the epoch."""
     return time.time_ns() // 1000
+
+
+def _closed_before(rows: Mapping[bytes, bytes], moment: int) -> list[bytes]:
+    ended = ((key, decode_ended(value).span) for key, value in rows.items() if is_ended_key(key))
+    return [key for key, span in ended if span.status == "closed" and span.updated_at < moment]
 
 
 def _outgoing(decisions: Decisions) -> list[Outgoing]:

@@ -22,6 +22,7 @@ RULES = RuleSet(
     600 * MICROSECONDS,
 )
 START = 1_699_990_000  # well before the records of the log were received
+DAY = 86_400 * MICROSECONDS
 
 
 def error(second: float, service: str = "checkout", **fields: object) -> dict[str, object]:
@@ -249,9 +250,21 @@ async def test_what_was_written_but_not_published_is_published_after_recovery() 
     pipeline.publisher.fails = False
     pipeline.start()
 
-    await pipeline.processor.recovered(0, pipeline.rows.rows)
+    await pipeline.processor.recovered(0, pipeline.rows.rows, START * MICROSECONDS)
 
     assert pipeline.only().status == "resolved"
+
+
+@pytest.mark.parametrize(("days", "rows"), [(6, 2), (8, 1)])
+async def test_closed_incidents_leave_the_state_after_a_week(days: int, rows: int) -> None:
+    """Until then a redelivered change still finds its incident; then only the service's row is left."""
+    pipeline = Setup()
+    await pipeline.burst(0, range(5))
+    await pipeline.processor.take_status_changes(0, [change(pipeline.only().key, "closed")])
+
+    await pipeline.processor.recovered(0, pipeline.rows.rows, 1_700_000_000 * MICROSECONDS + days * DAY)
+
+    assert len(pipeline.rows.rows) == rows
 
 
 @settings(max_examples=150, deadline=None)
