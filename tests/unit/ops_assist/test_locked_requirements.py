@@ -1,0 +1,48 @@
+"""The locked lists fit the project's own statement of what it needs."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[3]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+RUNTIME: list[str] = PROJECT["dependencies"]
+TEST: list[str] = PROJECT["optional-dependencies"]["test"]
+
+
+def _pins(name: str) -> dict[str, str]:
+    found = re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", (ROOT / name).read_text(), re.MULTILINE)
+    return {canonicalize_name(package): pinned for package, pinned in found}
+
+
+@pytest.mark.parametrize(
+    ("lock", "needed"), [("requirements.txt", RUNTIME), ("requirements-test.txt", [*RUNTIME, *TEST])]
+)
+def test_every_dependency_is_pinned_to_a_version_that_fits(lock: str, needed: list[str]) -> None:
+    """`make lock` was run after the last change of pyproject.toml."""
+    pins = _pins(lock)
+    requirements = [Requirement(text) for text in needed]
+    pinned = {str(wanted): pins.get(canonicalize_name(wanted.name), "missing") for wanted in requirements}
+    unfit = {
+        str(wanted): pinned[str(wanted)]
+        for wanted in requirements
+        if pinned[str(wanted)] == "missing" or not wanted.specifier.contains(pinned[str(wanted)])
+    }
+    assert unfit == {}
+
+
+def test_tests_run_on_the_versions_that_people_get() -> None:
+    """The list for tests holds the one for running, version by version."""
+    assert _pins("requirements.txt").items() <= _pins("requirements-test.txt").items()
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-test.txt"])
+def test_every_pin_has_hashes_and_no_place(lock: str) -> None:
+    """Any package index that has the files will do."""
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    assert len(_pins(lock)) <= text.count("--hash=sha256:")
