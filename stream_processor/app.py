@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import faust
@@ -11,7 +12,7 @@ from runtime.settings import Settings
 from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS
 from stream_processor import faust_mends
 from stream_processor.batching import BatchConsumer, RecordBatch
-from stream_processor.durable_table import DurableTable
+from stream_processor.durable_table import DurableTable, PartitionLost
 from stream_processor.faust_mends import finishing
 from stream_processor.processor import Processor, now_micros
 from stream_processor.publisher import KafkaPublisher
@@ -22,7 +23,7 @@ GROUP: Final = "ops-detection"
 """The consumer group, and Faust's id of the app."""
 
 _TABLE: Final = "detection-state"
-_QUIET_SECONDS: Final = 5.0
+_TEND_SECONDS: Final = 5.0
 
 
 class DetectionApp:
@@ -44,7 +45,7 @@ class DetectionApp:
             EVENTS, INCIDENT_STATUS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
         )
         self.faust.agent(sources, name="detect")(self._consume)
-        self.faust.timer(interval=_QUIET_SECONDS)(self._watch_quiet)
+        self.faust.timer(interval=_TEND_SECONDS)(self._tend)
 
     @property
     def is_ready(self) -> bool:
@@ -75,10 +76,12 @@ class DetectionApp:
     def _has_replayed(self, partition: int) -> bool:
         return self._consumer.has_replayed(TP(EVENTS, partition))
 
-    async def _watch_quiet(self) -> None:
+    async def _tend(self) -> None:
         if self.is_ready:
-            owned = [p for p in self._consumer.owned_partitions() if self._has_replayed(p)]
-            await self.processor.watch_quiet(now_micros(), owned)
+            for partition in filter(self._has_replayed, self._consumer.owned_partitions()):
+                with suppress(PartitionLost):  # its next owner tends it
+                    await self.processor.watch_quiet(partition, now_micros())
+                    await self.processor.clean_up(partition)
 
     async def _recovered(self, partitions: frozenset[int]) -> None:
         self._consumer.when_closing(self._let_go)

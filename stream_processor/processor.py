@@ -71,6 +71,7 @@ class Processor:
         self._partitions = partitions
         self._cache: OrderedDict[str, ServiceState] = OrderedDict()
         self._active: dict[int, set[str]] = {}
+        self._stale: dict[int, list[bytes]] = {}
 
     async def take_events(self, partition: int, records: Sequence[Record]) -> None:
         """Decide on records of one partition of `ops.events`; returns when their effects and the state are durable."""
@@ -96,20 +97,23 @@ class Processor:
                 continue
             await self._take_status_change(partition, change, record)
 
-    async def watch_quiet(self, now: int, partitions: Iterable[int]) -> None:
-        """Resolve incidents of `partitions` that heard nothing for their quiet period, as of `now` (microseconds)."""
-        for partition in partitions:
-            for service in list(self._active.get(partition, ())):
-                decisions = Decisions(partition)
-                state = self._state(service)
-                if fall_quiet_by_clock(state, self._rules, now, decisions):
-                    await self._write(partition, [state], decisions)
-                    await self._publisher.publish(_outgoing(decisions))
+    async def watch_quiet(self, partition: int, now: int) -> None:
+        """Resolve incidents that heard nothing for their quiet period, as of `now` (microseconds)."""
+        for service in list(self._active.get(partition, ())):
+            decisions = Decisions(partition)
+            state = self._state(service)
+            if fall_quiet_by_clock(state, self._rules, now, decisions):
+                await self._write(partition, [state], decisions)
+                await self._publisher.publish(_outgoing(decisions))
+
+    async def clean_up(self, partition: int) -> None:
+        """Let long closed incidents leave the state."""
+        await self._rows.write(partition, dict.fromkeys(self._stale.pop(partition, ())))
 
     async def recovered(self, partition: int, rows: Mapping[bytes, bytes], now: int) -> None:
         """The state of a partition was read back: publish again what may have been written but not published.
 
-        Incidents closed more than a week before `now` (microseconds) leave the state.
+        Notes the incidents that were closed more than a week before `now` (microseconds) for `clean_up`.
         """
         self.revoked([partition])
         decisions = Decisions(partition)
@@ -122,12 +126,13 @@ class Processor:
                     if span.quiet_from:
                         decisions.changed(row.service, rule, span)
         await self._publisher.publish(_outgoing(decisions))
-        await self._rows.write(partition, dict.fromkeys(_closed_before(rows, now - _KEPT_CLOSED)))
+        self._stale[partition] = _closed_before(rows, now - _KEPT_CLOSED)
 
     def revoked(self, partitions: Iterable[int]) -> None:
         """Another worker has these partitions: forget their state."""
         for partition in partitions:
             self._active.pop(partition, None)
+            self._stale.pop(partition, None)
             for service in [s for s in self._cache if home_partition(s, self._partitions) == partition]:
                 del self._cache[service]
 

@@ -230,9 +230,9 @@ async def test_silence_on_the_wall_clock_resolves_and_a_late_sign_of_life_stirs(
     await pipeline.burst(0, range(5))
     silent = (1_700_000_000 + 3601) * MICROSECONDS
 
-    await pipeline.processor.watch_quiet(silent - 2 * MICROSECONDS, [0])
+    await pipeline.processor.watch_quiet(0, silent - 2 * MICROSECONDS)
     assert pipeline.only().status == "open"
-    await pipeline.processor.watch_quiet(silent, [0])
+    await pipeline.processor.watch_quiet(0, silent)
     assert (pipeline.only().status, pipeline.only().timeline[-1].what) == ("resolved", "quiet")
     await pipeline.burst(5, range(5, 6))
 
@@ -246,7 +246,7 @@ async def test_what_was_written_but_not_published_is_published_after_recovery() 
     await pipeline.burst(0, range(5))
     pipeline.publisher.fails = True
     with pytest.raises(ConnectionError):
-        await pipeline.processor.watch_quiet((1_700_000_000 + 3601) * MICROSECONDS, [0])
+        await pipeline.processor.watch_quiet(0, (1_700_000_000 + 3601) * MICROSECONDS)
     pipeline.publisher.fails = False
     pipeline.start()
 
@@ -263,6 +263,7 @@ async def test_closed_incidents_leave_the_state_after_a_week(days: int, rows: in
     await pipeline.processor.take_status_changes(0, [change(pipeline.only().key, "closed")])
 
     await pipeline.processor.recovered(0, pipeline.rows.rows, 1_700_000_000 * MICROSECONDS + days * DAY)
+    await pipeline.processor.clean_up(0)
 
     assert len(pipeline.rows.rows) == rows
 
