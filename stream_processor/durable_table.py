@@ -144,10 +144,10 @@ async def read_to_end(
         return
     reader.assign(partitions)
     ends = await reader.end_offsets(partitions)
-    await reader.seek_to_beginning(*partitions)
-    if only_last_batch:
-        for tp, end in ends.items():
-            reader.seek(tp, max(end - 1, 0))
+    # Not `seek_to_beginning`: a reset that assign() has begun may still win over it in aiokafka.
+    starts = await reader.beginning_offsets(partitions)
+    for tp, start in starts.items():
+        reader.seek(tp, max(start, ends[tp] - 1) if only_last_batch else start)
     left = [tp for tp in partitions if await reader.position(tp) < ends[tp]]
     while left:
         for tp, records in (await reader.getmany(*left, timeout_ms=500)).items():
