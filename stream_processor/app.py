@@ -1,5 +1,6 @@
 """Where Kafka comes in: the Faust app that brings batches of records to the processor and keeps its table."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,6 +41,8 @@ class DetectionApp:
         self.table = self._make_table(partitions)
         self.publisher = KafkaPublisher(settings)
         self.processor = Processor(rules_from_settings(settings), self.table, self.publisher, partitions)
+        self._turn = asyncio.Lock()
+        """One input at a time: what the clock decides is durable before an event is decided on top of it."""
         self._held: dict[int, list[EventT[Any]]] = defaultdict(list)
         sources = self.faust.topic(
             EVENTS, INCIDENT_STATUS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
@@ -63,14 +66,14 @@ class DetectionApp:
 
     async def _take_events(self, event: EventT[Any]) -> None:
         partition = event.message.partition
-        async with finishing(event):
+        async with finishing(event), self._turn:
             await self.processor.take_events(partition, _records(event))
         if self._held.get(partition) and self._has_replayed(partition):
             for held in self._held.pop(partition):
                 await self._take_status_changes(held)
 
     async def _take_status_changes(self, event: EventT[Any]) -> None:
-        async with finishing(event):
+        async with finishing(event), self._turn:
             await self.processor.take_status_changes(event.message.partition, _records(event))
 
     def _has_replayed(self, partition: int) -> bool:
@@ -79,9 +82,13 @@ class DetectionApp:
     async def _tend(self) -> None:
         if self.is_ready:
             for partition in filter(self._has_replayed, self._consumer.owned_partitions()):
-                with suppress(PartitionLost):  # its next owner tends it
-                    await self.processor.watch_quiet(partition, now_micros())
-                    await self.processor.clean_up(partition)
+                async with self._turn:
+                    await self._tend_partition(partition)
+
+    async def _tend_partition(self, partition: int) -> None:
+        with suppress(PartitionLost):  # its next owner tends it
+            await self.processor.watch_quiet(partition, now_micros())
+            await self.processor.clean_up(partition)
 
     async def _recovered(self, partitions: frozenset[int]) -> None:
         self._consumer.when_closing(self._let_go)
