@@ -78,7 +78,7 @@ class Database:
         """None where the database answers and its schema is there, else a sentence that says what is missing."""
         try:
             async with self.session() as session:
-                await session.execute(text("SELECT 1 FROM incidents LIMIT 1"))
+                await execute(session, "SELECT 1 FROM incidents LIMIT 1")
         except DatabaseAway as away:
             return str(away)
         return None
@@ -91,6 +91,11 @@ class Database:
         return await asyncpg.connect(
             dsn(self.url), timeout=_CONNECT_SECONDS, command_timeout=_STATEMENT_SECONDS, statement_cache_size=256
         )
+
+
+async def execute(session: AsyncSession, statement: str, **parameters: Any) -> None:
+    """Run a statement of SQL that gives no rows worth having, within the session's transaction."""
+    await (await session.connection()).execute(text(statement), parameters)
 
 
 def is_away(error: BaseException) -> bool:

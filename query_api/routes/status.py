@@ -6,15 +6,15 @@ from typing import Annotated, Any, Final, cast
 import structlog
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api.answers import CHANGED, StatusAnswer, problems, shown
-from query_api.database import Database, DatabaseAway
+from query_api.database import Database, DatabaseAway, execute
 from query_api.etag import etag, matches
 from query_api.materializer.statements import NOTIFY, WRITER_LOCK
 from query_api.models import IncidentRow
 from query_api.publisher import Publisher
+from query_api.queries import MAX_ID
 from query_api.routes.common import AWAY, NOT_FOUND, ActorHeader, IncidentId, active_record, actor, json_body
 from query_api.text import clean
 from runtime.problem import Problem
@@ -98,7 +98,7 @@ async def _change(database: Database, publisher: Publisher, incident_id: int, ch
     published: IncidentRow | None = None
     try:
         async with database.session() as session:
-            await session.execute(text(_ONE_AT_A_TIME), {"id": min(incident_id, 2**31 - 1)})
+            await execute(session, _ONE_AT_A_TIME, id=max(0, min(incident_id, MAX_ID)))
             row = await active_record(session, incident_id)
             _check(row, change)
             if row.status != change.status:
@@ -135,9 +135,9 @@ def _record(row: IncidentRow, change: _Change) -> StatusChange:
 
 
 async def _mark(session: AsyncSession, row: IncidentRow, change: _Change) -> None:
-    await session.execute(text(WRITER_LOCK))
-    await session.execute(text(_MARK), {"id": row.id, "status": change.status, "change_id": change.id})
-    await session.execute(text(NOTIFY))
+    await execute(session, WRITER_LOCK)
+    await execute(session, _MARK, id=row.id, status=change.status, change_id=change.id)
+    await execute(session, NOTIFY)
     session.expunge(row)
     row.status, row.pending_change_id = change.status, change.id
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Header
-from fastapi.sse import EventSourceResponse
+from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from query_api.database import DatabaseAway
@@ -31,8 +31,10 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class BoundedResponse(EventSourceResponse):
+class BoundedResponse(StreamingResponse):
     """An endless answer that gives up on a reader who does not read."""
+
+    media_type = "text/event-stream"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; ends quietly where a message cannot be handed over in time."""

@@ -1,0 +1,80 @@
+"""The schema: made by the migrations, the same as the models, by however many processes at once."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from query_api.migrate import _engine, empty_view, migrate
+from query_api.models import METADATA
+from tests.unit.query_api.view_records import Fill, Log, Rows, event, incident
+
+
+async def test_migrations_make_what_the_models_say(view_url: str) -> None:
+    """Alembic finds no difference between the migrated database and the models."""
+    engine = _engine(view_url)
+
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(_differences)
+    await engine.dispose()
+
+    assert differences == []
+
+
+def _differences(connection: Connection) -> list[Any]:
+    found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), METADATA)
+    return found
+
+
+async def test_many_at_once(database_url: str) -> None:
+    """Processes that start together wait for each other; each finds the schema done."""
+    await asyncio.gather(*(migrate(database_url) for _ in range(4)))
+    await migrate(database_url)
+
+
+def test_from_any_directory(database_url: str, tmp_path: Path) -> None:
+    """The command finds its steps wherever it is called from."""
+    done = _run(database_url, tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
+    """Without a database it fails with one clear line."""
+    unreachable = _run("postgresql://x@127.0.0.1:1/x", tmp_path)
+    unset = _run("", tmp_path)
+
+    assert (unreachable.returncode, unset.returncode) == (1, 1)
+    assert "cannot be reached" in unreachable.stderr
+    assert "DATABASE_URL" in unset.stderr
+    assert [text.count("\n") for text in (unreachable.stderr, unset.stderr)] == [1, 1]
+
+
+def _run(url: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "query_api.migrate"],
+        env={"DATABASE_URL": url},
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def test_emptied_view_fills_again(view_url: str, fill: Fill, rows: Rows) -> None:
+    """Emptying takes the offsets along, so that the topics are read from their start."""
+    log = Log()
+    log.events(event())
+    log.incidents(incident())
+    await fill(log)
+
+    await empty_view(view_url)
+    assert await rows("SELECT FROM events UNION ALL SELECT FROM incidents UNION ALL SELECT FROM consumer_offsets") == []
+    await fill(log)
+
+    assert await rows("SELECT id FROM incidents") == [{"id": 1}]
