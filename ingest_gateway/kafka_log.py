@@ -32,6 +32,7 @@ class KafkaEventLog:
         self._timeout = settings.publish_timeout
         self._connection: Connection | None = None
         self._outage: str | None = None
+        self._silent = False
         self._settled = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -96,13 +97,23 @@ class KafkaEventLog:
 
     def _judge(self, deliveries: Sequence[Delivery]) -> None:
         outcomes = [_outcome(delivery) for delivery in deliveries]
-        written = outcomes.count(Outcome.WRITTEN)
-        if written == len(outcomes):
+        self._tell_change(silent=Outcome.WRITTEN not in outcomes and bool(outcomes))
+        if all(outcome is Outcome.WRITTEN for outcome in outcomes):
             return
         reason = f"the broker did not acknowledge within {self._timeout:g} s"
-        if written == 0 and Outcome.UNKNOWN not in outcomes:
+        if all(outcome is Outcome.NOT_WRITTEN for outcome in outcomes):
             raise NotWritten(reason)
         raise OutcomeUnknown(reason)
+
+    def _tell_change(self, *, silent: bool) -> None:
+        """Log the beginning and the end of a silence, not each request of it."""
+        if silent == self._silent:
+            return
+        self._silent = silent
+        if silent:
+            log.warning("broker_silent", seconds=self._timeout)
+        else:
+            log.info("broker_acknowledges_again")
 
     async def _keep_connected(self) -> None:
         while True:

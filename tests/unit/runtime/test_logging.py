@@ -1,0 +1,69 @@
+"""Logs of our own: one JSON object a line, whoever wrote it."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from runtime.logging import configure_logging
+from runtime.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    """Leave logging as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def _lines(captured: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in captured.splitlines()]
+
+
+def test_our_lines_and_those_of_libraries_have_one_form(capsys: pytest.CaptureFixture[str]) -> None:
+    """With time, level, logger, service and environment on each."""
+    configure_logging(load_settings(_env_file=None, log_format="json", environment="staging"), "a_service")
+    structlog.get_logger("ours").info("started", port=8000)
+    logging.getLogger("theirs").warning("slow %s", "disk")
+    ours, theirs = _lines(capsys.readouterr().out)
+    assert (ours["event"], ours["port"], ours["level"], ours["logger"]) == ("started", 8000, "info", "ours")
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("slow disk", "warning", "theirs")
+    for line in (ours, theirs):
+        assert (line["service"], line["environment"]) == ("a_service", "staging")
+        assert line["timestamp"].endswith("Z")
+
+
+def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stack trace of many lines would be many records to whoever reads them."""
+    configure_logging(load_settings(_env_file=None, log_format="json"), "a_service")
+    try:
+        int("broken")
+    except ValueError:
+        structlog.get_logger("ours").exception("failed")
+    (line,) = _lines(capsys.readouterr().out)
+    assert "ValueError: invalid literal" in line["exception"]
+
+
+def test_what_is_less_severe_than_asked_for_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """And chatty libraries speak up from WARNING only."""
+    configure_logging(load_settings(_env_file=None, log_format="json", log_level="INFO"), "a_service")
+    structlog.get_logger("ours").debug("detail")
+    logging.getLogger("aiokafka.conn").info("chatter")
+    assert not capsys.readouterr().out
+
+
+def test_lines_for_people_are_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal, or when asked for."""
+    configure_logging(load_settings(_env_file=None, log_format="console"), "a_service")
+    structlog.get_logger("ours").info("started")
+    line = capsys.readouterr().out
+    assert "started" in line
+    assert not line.startswith("{")
