@@ -40,14 +40,15 @@ StartError = (
 
 
 def pipeline_services(settings: Settings) -> list[ServiceSpec]:
-    """The services, those first that need nothing else to start."""
-    return [
-        ServiceSpec("dashboard", "query_api.dashboard", settings.dashboard_port),
-        ServiceSpec("front_door", "ops_assist.front_door", settings.http_port),
-        ServiceSpec("analyzer_worker", "analyzer_worker", settings.analyzer_port),
-        ServiceSpec("materializer", "query_api.materializer", settings.materializer_port),
-        ServiceSpec("stream_processor", "stream_processor", settings.processor_port),
-    ]
+    """The services of the pipeline."""
+    modules = {
+        "dashboard": ("query_api.dashboard", settings.dashboard_port),
+        "front_door": ("ops_assist.front_door", settings.http_port),
+        "analyzer_worker": ("analyzer_worker", settings.analyzer_port),
+        "materializer": ("query_api.materializer", settings.materializer_port),
+        "stream_processor": ("stream_processor", settings.processor_port),
+    }
+    return [ServiceSpec(name, ("-m", module), port) for name, (module, port) in modules.items()]
 
 
 Services = Callable[[Settings], Sequence[ServiceSpec]]
@@ -57,11 +58,18 @@ class Pipeline:
     """One run of the pipeline. `settings.state_dir` is this process's alone."""
 
     def __init__(
-        self, settings: Settings, screen: Screen, *, ready_seconds: float, services: Services = pipeline_services
+        self,
+        settings: Settings,
+        screen: Screen,
+        *,
+        ready_seconds: float,
+        stop_seconds: float = STOP_SECONDS,
+        services: Services = pipeline_services,
     ) -> None:
         self._settings = settings.model_copy(update={"state_dir": settings.state_dir.resolve()})
         self._screen = screen
         self._ready_seconds = ready_seconds
+        self._stop_seconds = stop_seconds
         self._specs = services(settings)
         self._broker = None if settings.kafka_bootstrap_servers else Server("the broker", self._make_broker)
         self._database = None if settings.database_url else Server("PostgreSQL", self._make_database)
@@ -113,7 +121,7 @@ class Pipeline:
             database = await self._database.start(_SERVER_SECONDS)
             self._use(database_url=database.url)
             self._screen.stage(f"PostgreSQL serves at {database_address(database.url)}")
-        migration = self._launch(ServiceSpec("migrate", "query_api.migrate", 0))
+        migration = self._launch(ServiceSpec("migrate", ("-m", "query_api.migrate"), 0))
         self._jobs.append(migration)
         obituary = await migration.ended()
         if migration.exit_code:
@@ -188,7 +196,7 @@ class Pipeline:
     async def _end(self) -> None:
         """Services first, then the database, then the broker: nobody loses what it still writes to."""
         self._screen.stage("stopping")
-        await asyncio.gather(*(service.stop(STOP_SECONDS) for service in [*self._services, *self._jobs]))
+        await asyncio.gather(*(service.stop(self._stop_seconds) for service in [*self._services, *self._jobs]))
         for server in (self._database, self._broker):
             if server is not None:
                 await server.stop(spare=self._server_pids())

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,10 +16,10 @@ _EXIT_POLL_SECONDS: Final = 0.1
 
 
 class ServiceSpec(NamedTuple):
-    """What a service is called, the module that is it, and the port of its /readyz."""
+    """What a service is called, what Python is given to run it, and the port of its /readyz."""
 
     name: str
-    module: str
+    arguments: tuple[str, ...]
     port: int
 
 
@@ -37,14 +37,14 @@ class Service:
         self._readyz = f"http://{reachable(host)}:{spec.port}/readyz"
         self._child = Child(run_dir / f"{spec.name}.lock")
 
-    def start(self, environment: Mapping[str, str], command: Sequence[str] | None = None) -> None:
+    def start(self, environment: Mapping[str, str]) -> None:
         """Start it; it dies with this process, even with one that is killed.
 
         Raises:
             StateInUseError: a service of another `up` runs on the same state directory.
         """
         self._child.spawn(
-            command or [sys.executable, "-m", self._spec.module],
+            [sys.executable, *self._spec.arguments],
             output=self.log,
             death_signal=signal.SIGKILL,  # what a service acknowledged is safe; the next start needs its port at once
             environment=environment,
