@@ -30,20 +30,30 @@ LOOKS: Final = {
 def example() -> FakeApi:
     """The incidents of `create_incidents.sh`, at different stages of their lives."""
     api = FakeApi()
-    for service, category, severity, summary, status, seconds in (
-        ("storage-service", "disk_issue", "P1", "The volume /data is full: writes fail.", "open", 5_000),
-        ("public-api", "rate_limiting", "P3", "Clients exceed their rate limit.", "resolved", 4_100),
-        ("auth-service", "authentication_issue", "P2", "Logins fail: tokens are rejected.", "closed", 2_500),
-        ("analytics-worker", "memory_issue", "P1", "The worker is killed when out of memory.", "open", 800),
-        ("api-gateway", "network_issue", "P2", "Requests to upstreams time out.", "investigating", 300),
+    for service, category, severity, summary, status, seconds, count in (
+        ("storage-service", "disk_issue", "P1", "The volume /data is full: writes fail.", "open", 5_000, 412),
+        ("public-api", "rate_limiting", "P3", "Clients exceed their rate limit.", "resolved", 4_100, 18),
+        ("auth-service", "authentication_issue", "P2", "Logins fail: tokens are rejected.", "closed", 2_500, 31),
+        ("analytics-worker", "memory_issue", "P1", "The worker is killed when out of memory.", "open", 800, 6),
+        ("api-gateway", "network_issue", "P2", "Requests to upstreams time out.", "investigating", 300, 57),
     ):
-        times = {"first_event_at": moment(seconds), "created_at": moment(seconds - 20), "last_event_at": moment(40)}
-        incident = api.add(service=service, category=category, severity=severity, summary=summary, **times)
+        incident = api.add(
+            service=service,
+            category=category,
+            severity=severity,
+            summary=summary,
+            event_count=count,
+            first_event_at=moment(seconds),
+            created_at=moment(seconds - 20),
+            last_event_at=moment(seconds / 9),
+        )
         if status != "open":
             set_status(incident, status, "Dana", "Looking at the last release.")
     long = "sqlalchemy.exc.TimeoutError: QueuePool limit of size 20 overflow 10 reached\n" + "  at pool.py:212\n" * 40
-    events = [event_record(number) for number in range(5)]
-    api.add(service="user-service", events=[event_record(0, long), *events], previous_incident_id=1)
+    events = [event_record(0, long), *(event_record(number) for number in range(1, 6))]
+    newest = api.add(service="user-service", events=events, event_count=6, previous_incident_id=1)
+    newest["reason"] = "5 ERROR, CRITICAL or FATAL events of user-service within 300 s"
+    set_status(newest, "investigating", "Dana", "Pool is at 20 of 20; looking for the transaction that holds it.")
     return api
 
 
