@@ -9,13 +9,14 @@ import msgspec
 from ingest_gateway import refusal
 from ingest_gateway.event_ids import IdFor
 from ingest_gateway.event_log import EventLog, NotWritten, OutcomeUnknown, PublishError, Record
-from ingest_gateway.packing import MAX_EVENT_BYTES, records_of
+from ingest_gateway.packing import records_of
 from ingest_gateway.reading import Batch, Rejected, read_event
 from runtime.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, PUBLISH_SECONDS
 from schemas.codec import encode, encode_events
 from schemas.event import Event, FieldError
 from schemas.levels import Level
 from schemas.timestamps import to_rfc3339
+from schemas.topics import MAX_EVENT_BYTES
 
 _TOO_LARGE: Final = f"takes more than {MAX_EVENT_BYTES:,} bytes as JSON, which is more than one record can hold"
 

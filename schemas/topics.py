@@ -17,6 +17,12 @@ DETECTION_CHANGELOG: Final = "ops.detection-state-changelog"
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
 """The largest record that the topics of events take; producers of the pipeline stay under it."""
 
+MAX_EVENT_BYTES: Final = MAX_RECORD_BYTES - 16 * 1024
+"""The largest event, as JSON: the rest is room for the record's key and the batch around it."""
+
+PACK_BYTES: Final = 512 * 1024
+"""How large a record of several events may get: large enough to be cheap, small enough to be fetched with others."""
+
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
@@ -46,13 +52,15 @@ def _kept(days: int, **more: str) -> dict[str, str]:
 
 _COMPACTED: Final = {"cleanup.policy": "compact"}
 _LARGE: Final = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+# What ops.events takes must fit with the headers that say why it is here.
+_LARGER: Final = {"max.message.bytes": str(2 * MAX_RECORD_BYTES)}
 
 TOPICS: Final[tuple[TopicSpec, ...]] = (
     # The broker's clock stamps events, so that the time of receipt is the same in every replay.
     TopicSpec(EVENTS, _kept(7) | _LARGE | {"message.timestamp.type": "LogAppendTime"}),
-    TopicSpec(EVENTS_DLQ, _kept(30) | _LARGE),
-    TopicSpec(EVENTS_LATE, _kept(30) | _LARGE),
-    TopicSpec(INCIDENTS, _COMPACTED),
+    TopicSpec(EVENTS_DLQ, _kept(30) | _LARGER),
+    TopicSpec(EVENTS_LATE, _kept(30) | _LARGER),
+    TopicSpec(INCIDENTS, _COMPACTED | _LARGE),
     TopicSpec(INCIDENT_EVENTS, _kept(7)),
     TopicSpec(ANALYSES, _COMPACTED),
     TopicSpec(ANALYSIS_REQUESTS, _kept(1)),

@@ -35,7 +35,6 @@ async def main(settings: Settings) -> None:
         if partitions:
             running.append(DetectionApp(settings, partitions))
             await faust_mends.run(running[0].faust, stop)
-            await running[0].publisher.close()
     finally:
         health.should_exit = True
         await serving

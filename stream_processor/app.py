@@ -13,10 +13,10 @@ from runtime.settings import Settings
 from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS
 from stream_processor import faust_mends
 from stream_processor.batching import BatchConsumer, RecordBatch
-from stream_processor.durable_table import DurableTable, PartitionLost
+from stream_processor.durable_table import DurableTable, PartitionLost, send_durably
 from stream_processor.faust_mends import finishing
+from stream_processor.outgoing import Outgoing
 from stream_processor.processor import Processor, now_micros
-from stream_processor.publisher import KafkaPublisher
 from stream_processor.rules import rules_from_settings
 from stream_processor.sorting import Record
 
@@ -39,8 +39,7 @@ class DetectionApp:
         # The broker that cannot do idempotence is also the one that tells ends too low.
         faust_mends.install(self.faust, distrust_end_offsets=not settings.kafka_idempotence)
         self.table = self._make_table(partitions)
-        self.publisher = KafkaPublisher(settings)
-        self.processor = Processor(rules_from_settings(settings), self.table, self.publisher, partitions)
+        self.processor = Processor(rules_from_settings(settings), self.table, self, partitions)
         self._turn = asyncio.Lock()
         """One input at a time: what the clock decides is durable before an event is decided on top of it."""
         self._held: dict[int, list[EventT[Any]]] = defaultdict(list)
@@ -54,6 +53,10 @@ class DetectionApp:
     def is_ready(self) -> bool:
         """Whether state is recovered and the sources are being read."""
         return self.faust.started and self._consumer.is_open
+
+    async def publish(self, owner: int, records: Sequence[Outgoing]) -> None:
+        """Publish on behalf of partition `owner`, as `processor.Publisher` has it."""
+        await send_durably(self.faust, owner, records)
 
     async def _consume(self, stream: Any) -> None:
         async for event in stream.noack().events():
@@ -93,7 +96,7 @@ class DetectionApp:
     async def _recovered(self, partitions: frozenset[int]) -> None:
         self._consumer.when_closing(self._let_go)
         for partition in partitions:
-            await self.processor.recovered(partition, self.table.rows(partition), now_micros())
+            self.processor.recovered(partition, self.table.rows(partition), now_micros())
 
     def _let_go(self) -> None:
         """Partitions are being taken away: what was held back comes again, to whoever has them then."""

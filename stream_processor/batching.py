@@ -14,7 +14,7 @@ It also holds three promises that Faust 0.15.3 does not keep (see docs/adr/0002-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, Final, Self
 
@@ -117,6 +117,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         )
         return found
 
+    def positions(self, sources: Iterable[TP]) -> Mapping[TP, int]:
+        """Up to where each partition was fetched and handed over, unseen records included."""
+        assignment = self._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001 - position() hops
+        states = {tp: assignment.state_value(TopicPartition(*tp)) for tp in sources}
+        return {tp: state.position for tp, state in states.items() if state is not None and state.has_valid_position}
+
     async def hold(self, partitions: Iterable[TP]) -> None:
         """Stop the client from fetching partitions that are assigned but not read through it (changelogs)."""
         await self.call_thread(_pause, self._ensure_consumer(), [TopicPartition(*tp) for tp in partitions])
@@ -153,6 +159,8 @@ class BatchConsumer(driver.Consumer):
         self.replay_horizon: dict[TP, int] = {}
         """For each owned source partition its end when it was assigned: all before it existed already then."""
         self._started_at: Mapping[TP, int] = {}
+        self._read_to: Mapping[TP, int] = {}
+        self._changes = 0
         self._when_closing: Callable[[], None] | None = None
         self._sources: frozenset[TP] = frozenset()
         self._generation: int | None = None
@@ -170,6 +178,16 @@ class BatchConsumer(driver.Consumer):
         """Whether this worker may change the state of this source partition: from recovery until it is given up."""
         return partition in self._owned
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Around every write that only the owner may do: partitions are given up after it has come to its end."""
+        self._changes += 1
+        try:
+            yield
+        finally:
+            self._changes -= 1
+            notify(self._waiting_for_ack)
+
     def is_confirmed(self) -> bool:
         """Whether the group counted on this member so lately that nobody can have replaced it."""
         return monotonic() - self._thread.confirmed_at < self.app.conf.broker_session_timeout * _LEASE
@@ -181,6 +199,9 @@ class BatchConsumer(driver.Consumer):
     def has_replayed(self, tp: TP) -> bool:
         """Whether all that the partition held when it was assigned is finished."""
         done = max(self._new_offset(tp) or 0, self._started_at.get(tp, 0))
+        if not self._unfinished.get(tp):
+            # The end may lie behind records that no consumer sees: markers of transactions, compacted ones.
+            done = max(done, self._read_to.get(tp, 0))
         return done >= self.replay_horizon.get(tp, 0)
 
     def owned_partitions(self) -> frozenset[int]:
@@ -217,6 +238,7 @@ class BatchConsumer(driver.Consumer):
             committed, self._started_at = await self._thread.seek_sources(sources)
             self._unfinished = {tp: deque() for tp in sources}
             self._finished_to.clear()
+            self._read_to = {}
         self._committed_offset.update(committed)
 
     async def hold(self, partitions: Iterable[TP]) -> None:
@@ -248,7 +270,9 @@ class BatchConsumer(driver.Consumer):
             await self._wait_for_room()
         if generation is None or generation != self._generation:
             return []
-        return [message for tp, records in fetched.items() for message in self._deliver(tp, records, generation)]
+        messages = [message for tp, records in fetched.items() for message in self._deliver(tp, records, generation)]
+        self._read_to = self._thread.positions(self._sources)
+        return messages
 
     def _wanted(self) -> frozenset[TP]:
         self._room.clear()
@@ -327,11 +351,12 @@ class BatchConsumer(driver.Consumer):
     async def wait_empty(self) -> None:
         """Wait for begun batches and commit; ends the process rather than overlap with the next owner."""
         deadline = monotonic() + _REVOCATION_SECONDS
-        while self._unacked_messages and not self.should_stop:
+        while (self._unacked_messages or self._changes) and not self.should_stop:
             if monotonic() > deadline:
                 exit_now("batches did not end within the time of a rebalance", batches=len(self._unacked_messages))
             await self._wait_for_ack(timeout=1)
             self._clean_unacked_messages()
+        self._owned = frozenset()
         await self.commit()
 
     def verify_event_path(self, now: float, tp: TP) -> None:

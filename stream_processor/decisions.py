@@ -59,9 +59,13 @@ class Decisions:
         """The incident records to publish."""
         return [span.record(service, rule, self.partition) for service, rule, span in self._incidents.values()]
 
-    def events(self) -> list[IncidentEvents]:
-        """The records of `ops.incident-events` to publish."""
-        return list(self._events.values())
+    def events(self, most: int) -> list[IncidentEvents]:
+        """The records of `ops.incident-events` to publish, each with at most `most` events."""
+        return [
+            msgspec.structs.replace(record, events=record.events[start : start + most])
+            for record in self._events.values()
+            for start in range(0, len(record.events), most)
+        ]
 
     def ended_rows(self) -> list[EndedRow]:
         """The ended incidents to write."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 import faust
 import structlog
@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT
 
 from stream_processor.batching import BatchConsumer, consumer_of
+from stream_processor.outgoing import Outgoing
 
 log = structlog.get_logger(__name__)
 
@@ -158,16 +159,6 @@ async def read_to_end(
 # --- sending ------------------------------------------------------------------------------------------------
 
 
-class Outgoing(NamedTuple):
-    """One record to be sent: bytes, an explicit partition, headers as aiokafka takes them."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
-
-
 async def send_durably(app: AppT, owner: int, records: Sequence[Outgoing]) -> None:
     """Send records on behalf of source partition `owner` and wait until the broker has them all.
 
@@ -182,7 +173,8 @@ async def send_durably(app: AppT, owner: int, records: Sequence[Outgoing]) -> No
     while True:
         await _wait_for_right(consumer, owner)
         try:
-            await _send(_producer_of(app), records)
+            with consumer.changing():
+                await _send(_producer_of(app), records)
         except KafkaError as error:
             if not (error.retriable or isinstance(error, KafkaTimeoutError)):
                 raise

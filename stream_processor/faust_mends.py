@@ -34,6 +34,7 @@ from mode import Service
 
 from runtime.kafka import ssl_context
 from runtime.settings import Settings
+from schemas.topics import MAX_RECORD_BYTES
 from stream_processor.batching import BatchTransport, consumer_of
 from stream_processor.durable_table import DurableTable, PartitionLost, read_to_end
 from stream_processor.fatal import exit_now
@@ -159,9 +160,9 @@ class SoundRecovery(Recovery):
         self._check_colocation(partitions, changelogs)
         await consumer.hold(changelogs)
         async with self._reader() as reader:
+            consumer.replay_horizon = await self._ends(reader, sources)
             for table in self._durable_tables():
                 await table.recover(reader, partitions)
-            consumer.replay_horizon = await self._ends(reader, sources)
         if sources:
             await consumer.perform_seek()
         if self._is_outdated(generation, rebalance):
@@ -203,6 +204,7 @@ class SoundRecovery(Recovery):
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_wait_ms=20,  # a waiting fetch holds up every other request to that broker
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             **credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
@@ -314,7 +316,7 @@ def recommended_options(settings: Settings) -> dict[str, Any]:
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "consumer_auto_offset_reset": "earliest",
-        "consumer_max_fetch_size": 4 * 1024 * 1024,
+        "consumer_max_fetch_size": 2 * MAX_RECORD_BYTES,
         "consumer_metadata_max_age_ms": 30_000,
         # None: one fetch at once. A limit costs a thread hop for every so many records.
         "broker_max_poll_records": None,
@@ -325,8 +327,8 @@ def recommended_options(settings: Settings) -> dict[str, Any]:
         "broker_rebalance_timeout": 60.0,
         "producer_acks": -1,
         "producer_linger": 0.0,  # whole batches are sent; there is nothing to wait for
-        "producer_max_batch_size": 1024 * 1024,
-        "producer_max_request_size": 2 * 1024 * 1024,
+        "producer_max_batch_size": 2 * MAX_RECORD_BYTES,
+        "producer_max_request_size": 2 * MAX_RECORD_BYTES + 64 * 1024,
         "producer_request_timeout": 10.0,
         # A threaded producer flushes the wrong queue (transport/drivers/aiokafka.py:1487).
         "producer_threaded": False,

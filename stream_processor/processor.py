@@ -23,8 +23,9 @@ from schemas.topics import INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS
 from stream_processor.decisions import Arrival, Decisions, StatusReason
 from stream_processor.detection import detect
 from stream_processor.lifecycle import change_status, fall_quiet_by_clock
+from stream_processor.outgoing import Outgoing
 from stream_processor.rules import RuleSet
-from stream_processor.sorting import Outgoing, Record, late_letter, rekeyed, sort_records
+from stream_processor.sorting import Record, late_letter, rekeyed, sort_records
 from stream_processor.state import (
     ServiceState,
     decode_ended,
@@ -40,6 +41,8 @@ from stream_processor.state import (
 log = structlog.get_logger(__name__)
 
 _CACHED_SERVICES: Final = 20_000
+_MOST_EVENTS: Final = 5_000
+"""Events named in one record of `ops.incident-events`, which keeps it well under 1 MiB."""
 _KEPT_CLOSED: Final = 7 * 24 * 3600 * MICROSECONDS
 """A closed incident may be asked about again only by a redelivery, which does not take a week."""
 
@@ -57,8 +60,8 @@ class Rows(Protocol):
 class Publisher(Protocol):
     """The way out to Kafka."""
 
-    async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Publish records in order; returns once all in-sync replicas have them."""
+    async def publish(self, owner: int, records: Sequence[Outgoing]) -> None:
+        """Publish records on behalf of partition `owner`, in order; returns once all in-sync replicas have them."""
 
 
 class Processor:
@@ -71,6 +74,7 @@ class Processor:
         self._partitions = partitions
         self._cache: OrderedDict[str, ServiceState] = OrderedDict()
         self._active: dict[int, set[str]] = {}
+        self._unsaid: dict[int, Decisions] = {}
         self._stale: dict[int, list[bytes]] = {}
 
     async def take_events(self, partition: int, records: Sequence[Record]) -> None:
@@ -81,7 +85,7 @@ class Processor:
         late = [late_letter(a, partition, self._state(a.event.service).newest) for a in decisions.late]
         dead = [letter for _, letter in found.dead]
         await self._publisher.publish(
-            [*rekeyed(found.elsewhere, self._partitions), *dead, *late, *_outgoing(decisions)]
+            partition, [*rekeyed(found.elsewhere, self._partitions), *dead, *late, *_outgoing(decisions)]
         )
         await self._write(partition, states, decisions)
         _count(found.dead, found.elsewhere.values(), decisions)
@@ -104,17 +108,15 @@ class Processor:
             state = self._state(service)
             if fall_quiet_by_clock(state, self._rules, now, decisions):
                 await self._write(partition, [state], decisions)
-                await self._publisher.publish(_outgoing(decisions))
+                await self._publisher.publish(partition, _outgoing(decisions))
 
     async def clean_up(self, partition: int) -> None:
-        """Let long closed incidents leave the state."""
+        """After a recovery: publish what an earlier worker may have left unsaid, let long closed incidents go."""
+        await self._publisher.publish(partition, _outgoing(self._unsaid.pop(partition, Decisions(partition))))
         await self._rows.write(partition, dict.fromkeys(self._stale.pop(partition, ())))
 
-    async def recovered(self, partition: int, rows: Mapping[bytes, bytes], now: int) -> None:
-        """The state of a partition was read back: publish again what may have been written but not published.
-
-        Notes the incidents that were closed more than a week before `now` (microseconds) for `clean_up`.
-        """
+    def recovered(self, partition: int, rows: Mapping[bytes, bytes], now: int) -> None:
+        """The state of a partition was read back, as of `now` (microseconds); `clean_up` is due."""
         self.revoked([partition])
         decisions = Decisions(partition)
         active = self._active.setdefault(partition, set())
@@ -125,13 +127,14 @@ class Processor:
                         active.add(row.service)
                     if span.quiet_from:
                         decisions.changed(row.service, rule, span)
-        await self._publisher.publish(_outgoing(decisions))
+        self._unsaid[partition] = decisions
         self._stale[partition] = _closed_before(rows, now - _KEPT_CLOSED)
 
     def revoked(self, partitions: Iterable[int]) -> None:
         """Another worker has these partitions: forget their state."""
         for partition in partitions:
             self._active.pop(partition, None)
+            self._unsaid.pop(partition, None)
             self._stale.pop(partition, None)
             for service in [s for s in self._cache if home_partition(s, self._partitions) == partition]:
                 del self._cache[service]
@@ -139,14 +142,15 @@ class Processor:
     async def _take_status_change(self, partition: int, change: StatusChange, record: Record) -> None:
         home = home_partition(change.service, self._partitions)
         if home != partition:
-            await self._publisher.publish([Outgoing(INCIDENT_STATUS, home, change.service.encode(), record.value)])
+            moved = Outgoing(INCIDENT_STATUS, home, change.service.encode(), record.value)
+            await self._publisher.publish(partition, [moved])
             return
         state = self._state(change.service)
         decisions = Decisions(partition)
         ended = read_ended(change.incident_key, self._rows.get)
         reason: StatusReason = change_status(state, ended, change, self._rules, decisions)
         await self._write(partition, [state], decisions)
-        await self._publisher.publish(_outgoing(decisions))
+        await self._publisher.publish(partition, _outgoing(decisions))
         metrics.STATUS_CHANGES.labels(reason).inc()
         log.info("status_change", incident=change.incident_key, to=change.to_status, actor=change.actor, reason=reason)
 
@@ -189,7 +193,7 @@ def _closed_before(rows: Mapping[bytes, bytes], moment: int) -> list[bytes]:
 
 def _outgoing(decisions: Decisions) -> list[Outgoing]:
     partition = decisions.partition
-    events = [Outgoing(INCIDENT_EVENTS, partition, r.key.encode(), encode(r)) for r in decisions.events()]
+    events = [Outgoing(INCIDENT_EVENTS, partition, r.key.encode(), encode(r)) for r in decisions.events(_MOST_EVENTS)]
     incidents = [Outgoing(INCIDENTS, partition, i.key.encode(), encode(i)) for i in decisions.incidents()]
     return [*events, *incidents]
 

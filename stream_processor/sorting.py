@@ -1,19 +1,17 @@
 """What some records of `ops.events` hold: events that belong here, events of other places, and what cannot be read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
-from schemas.codec import Place, UnreadableRecord, decode_events, encode_events
+from schemas.codec import Place, UnreadableRecord, decode_events, encode_events, pack_events
 from schemas.event import Event, InvalidEvent
 from schemas.placement import home_partition
 from schemas.timestamps import MICROSECONDS, to_rfc3339
-from schemas.topics import EVENTS, EVENTS_DLQ, EVENTS_LATE, Header
+from schemas.topics import EVENTS, EVENTS_DLQ, EVENTS_LATE, MAX_EVENT_BYTES, PACK_BYTES, Header
 from stream_processor.decisions import Arrival
-
-MAX_PACKED_BYTES = 512 * 1024
-"""Events of one service are packed into one record up to about this size."""
+from stream_processor.outgoing import Outgoing
 
 
 class Record(Protocol):
@@ -25,16 +23,6 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-
-
-class Outgoing(msgspec.Struct, frozen=True):
-    """A record to publish."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Sorted:
@@ -55,6 +43,9 @@ def sort_records(records: Iterable[Record], partitions: int) -> Sorted:
             for index, event in decode_events(record.value, place):
                 if isinstance(event, InvalidEvent):
                     found.dead.append(("invalid", _dead_letter(record, "invalid", str(event), index)))
+                elif len(record.value or b"") > MAX_EVENT_BYTES and len(encode_events([event])) > MAX_EVENT_BYTES:
+                    detail = f"the event is larger than {MAX_EVENT_BYTES:,} bytes"
+                    found.dead.append(("too_large", _dead_letter(record, "too_large", detail, index)))
                 elif home_partition(event.service, partitions) == place.partition:
                     arrival = Arrival(event, place.offset, index, place.received_at)
                     found.here.setdefault(event.service, []).append(arrival)
@@ -68,25 +59,10 @@ def sort_records(records: Iterable[Record], partitions: int) -> Sorted:
 def rekeyed(events: dict[str, list[Event]], partitions: int) -> list[Outgoing]:
     """The records that bring events of other places to their own, in the order they had."""
     return [
-        Outgoing(EVENTS, home_partition(service, partitions), service.encode(), encode_events(pack))
+        Outgoing(EVENTS, home_partition(service, partitions), service.encode(), value)
         for service, members in events.items()
-        for pack in packs(members)
+        for value in pack_events(members, PACK_BYTES)
     ]
-
-
-def packs(events: list[Event]) -> Iterable[list[Event]]:
-    """`events` in runs whose records stay near `MAX_PACKED_BYTES`."""
-    pack: list[Event] = []
-    size = 0
-    for event in events:
-        length = len(event.message) + 64 * len(event.attributes or ()) + 512
-        if pack and size + length > MAX_PACKED_BYTES:
-            yield pack
-            pack, size = [], 0
-        pack.append(event)
-        size += length
-    if pack:
-        yield pack
 
 
 def late_letter(arrival: Arrival, partition: int, newest: int) -> Outgoing:

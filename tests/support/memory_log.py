@@ -7,7 +7,7 @@ import msgspec
 from schemas.codec import decode_incident, decode_incident_events, encode
 from schemas.incident import Incident
 from schemas.topics import EVENTS, INCIDENT_EVENTS, INCIDENTS
-from stream_processor.sorting import Outgoing
+from stream_processor.outgoing import Outgoing
 
 
 class LogRecord(msgspec.Struct):
@@ -57,8 +57,9 @@ class MemoryPublisher:
         self.versions: dict[tuple[str, int], bytes] = {}
         self.fails = False
 
-    async def publish(self, records: Sequence[Outgoing]) -> None:
+    async def publish(self, owner: int, records: Sequence[Outgoing]) -> None:
         """Publish, or raise where told to."""
+        del owner
         if self.fails:
             raise ConnectionError("crashed before the records were published")
         for record in records:

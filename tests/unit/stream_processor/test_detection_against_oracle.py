@@ -60,7 +60,7 @@ class Log:
             before = self.published.get(incident.key)
             assert before is None or incident.version > before.version
             self.published[incident.key] = incident
-        for record in decisions.events():
+        for record in decisions.events(most=3):
             self.linked[record.key] += [(event.offset, event.index) for event in record.events]
         for reason, count in decisions.ledger.items():
             self.ledger[reason] += count

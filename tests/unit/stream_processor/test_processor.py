@@ -250,7 +250,8 @@ async def test_what_was_written_but_not_published_is_published_after_recovery() 
     pipeline.publisher.fails = False
     pipeline.start()
 
-    await pipeline.processor.recovered(0, pipeline.rows.rows, START * MICROSECONDS)
+    pipeline.processor.recovered(0, pipeline.rows.rows, START * MICROSECONDS)
+    await pipeline.processor.clean_up(0)
 
     assert pipeline.only().status == "resolved"
 
@@ -262,7 +263,7 @@ async def test_closed_incidents_leave_the_state_after_a_week(days: int, rows: in
     await pipeline.burst(0, range(5))
     await pipeline.processor.take_status_changes(0, [change(pipeline.only().key, "closed")])
 
-    await pipeline.processor.recovered(0, pipeline.rows.rows, 1_700_000_000 * MICROSECONDS + days * DAY)
+    pipeline.processor.recovered(0, pipeline.rows.rows, 1_700_000_000 * MICROSECONDS + days * DAY)
     await pipeline.processor.clean_up(0)
 
     assert len(pipeline.rows.rows) == rows
