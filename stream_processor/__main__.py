@@ -1,6 +1,7 @@
 """Runs the stream processor until SIGTERM or SIGINT."""
 
 import asyncio
+import logging
 import signal
 import sys
 
@@ -18,6 +19,11 @@ from stream_processor.app import DetectionApp
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
+
+
+def _is_no_service_notice(record: logging.LogRecord) -> bool:
+    """Mode logs the start and stop of each of its services under the name of the module that defines it."""
+    return not str(record.msg).startswith("[^")
 
 
 async def main(settings: Settings) -> None:
@@ -65,6 +71,7 @@ if __name__ == "__main__":
     try:
         loaded = load_settings()
         configure_logging(loaded, "stream_processor")
+        logging.getLogger().handlers[0].addFilter(_is_no_service_notice)
         uvloop.run(main(loaded))
     except (SettingsError, TopicsUnsuitable) as error:
         sys.exit(f"stream_processor: {error}")
