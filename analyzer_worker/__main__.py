@@ -1,0 +1,37 @@
+"""`python -m analyzer_worker`: analyses incidents until SIGTERM or SIGINT; health on ANALYZER_PORT."""
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+
+from analyzer_worker.worker import Worker
+from runtime.health import server, status_app
+from runtime.logging import configure_logging
+from runtime.settings import Settings, SettingsError, load_settings
+
+
+async def main(settings: Settings) -> None:
+    """Serve health and work until told to stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    worker = Worker(settings)
+    health = server(status_app(settings, "Ops-Assist analyzer", worker.checks()), settings, settings.analyzer_port)
+    serving = asyncio.create_task(health.serve())
+    try:
+        await worker.run(stop)
+    finally:
+        health.should_exit = True
+        await serving
+
+
+if __name__ == "__main__":
+    try:
+        loaded = load_settings()
+        configure_logging(loaded, "analyzer_worker")
+        uvloop.run(main(loaded))
+    except SettingsError as error:
+        sys.exit(f"analyzer_worker: {error}")

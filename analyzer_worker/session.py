@@ -1,0 +1,265 @@
+"""One connected life of the worker: consume incidents and requests, publish analyses, commit what is finished.
+
+Any trouble with Kafka ends the session with an exception; `worker` starts the next. Nothing is lost by that: offsets
+are committed only up to the first record whose analysis the broker has not acknowledged.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from analyzer_worker.decisions import next_step
+from analyzer_worker.desk import Job, ModelDesk, Outcome, fallback
+from analyzer_worker.log_reader import LogReader
+from analyzer_worker.memory import Memory
+from analyzer_worker.model import Model
+from analyzer_worker.progress import Partition, Progress
+from analyzer_worker.rules import analyze_by_rules
+from analyzer_worker.samples import fetch_samples
+from analyzer_worker.verdict import Sample, Verdict, to_analysis
+from runtime.kafka import ensure_topics, make_consumer, make_producer
+from runtime.metrics import ANALYSES as PUBLISHED
+from runtime.settings import Settings
+from schemas.analysis import Analysis, AnalysisRequest, AnalysisStatus
+from schemas.codec import decode_analysis, decode_analysis_request, decode_incident, encode
+from schemas.incident import Incident
+from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, INCIDENTS
+
+log = structlog.get_logger(__name__)
+
+GROUP: Final = "analyzer_worker"
+MAX_BATCH: Final = 500
+MAX_LEARNED: Final = 20_000
+"""Analyses read back for each partition at its assignment; an incident older than these may be analysed once more."""
+_POLL_MS: Final = 300
+_STOP_SECONDS: Final = 4.0
+_EVERYTHING: Final = 1 << 62
+
+
+class Work(msgspec.Struct):
+    """An incident to analyse now, and the record that asks for it."""
+
+    incident: Incident
+    record: tuple[Partition, int]
+    publish_rules: bool
+    ask_model: bool
+    request_id: str | None = None
+
+
+class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """The clients and the state of one connected life."""
+
+    def __init__(self, settings: Settings, model: Model | None) -> None:
+        self._settings = settings
+        self._model = model
+        self._consumer: AIOKafkaConsumer = make_consumer(
+            settings, group_id=GROUP, partition_assignment_strategy=(RangePartitionAssignor,)
+        )
+        self._producer: AIOKafkaProducer = make_producer(settings, GROUP)
+        self._reader = LogReader(settings)
+        self._memory = Memory()
+        self._progress = Progress()
+        self._desk = ModelDesk(model, self._finish) if model else None
+        self._unlearned: set[int] = set()
+        self._learned_to: dict[int, int] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled or until Kafka fails."""
+        try:
+            await ensure_topics(self._settings)
+            await self._producer.start()
+            await self._reader.start()
+            await self._consumer.start()
+            self._consumer.subscribe([INCIDENTS, ANALYSIS_REQUESTS], listener=self)
+            async with asyncio.TaskGroup() as tasks:
+                if self._desk:
+                    for _ in range(self._settings.llm_max_concurrency):
+                        tasks.create_task(self._desk.work())
+                tasks.create_task(self._consume())
+        finally:
+            await asyncio.gather(*(_stop(client) for client in (self._consumer, self._reader, self._producer)))
+
+    async def is_connected(self) -> bool:
+        """Whether a broker answers; may raise or hang where none does."""
+        return bool(await self._consumer.topics())
+
+    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        """Someone else may take these: commit what is finished, then forget how far they were."""
+        await self._commit()
+        self._progress.forget((partition.topic, partition.partition) for partition in revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Others may have analysed what lies in these: read it before the next record."""
+        self._unlearned |= {partition.partition for partition in assigned if partition.topic == INCIDENTS}
+
+    async def _consume(self) -> None:
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=MAX_BATCH)
+            while self._unlearned:
+                await self._learn(self._unlearned.pop())
+            await self._handle([record for batch in batches.values() for record in batch])
+            await self._commit()
+
+    async def _learn(self, partition: int) -> None:
+        """Read which incidents of a partition were analysed already."""
+        start = self._learned_to.get(partition, 0)
+        async for record in self._reader.tail(ANALYSES, partition, start, MAX_LEARNED):
+            self._learned_to[partition] = record.offset + 1
+            analysis = _decoded(decode_analysis, record)
+            if analysis:
+                self._memory.learn(analysis)
+
+    async def _commit(self) -> None:
+        assigned = self._consumer.assignment()
+        due = {p: offset for p, offset in self._progress.due().items() if TopicPartition(*p) in assigned}
+        if not due:
+            return
+        try:
+            await self._consumer.commit({TopicPartition(*partition): offset for partition, offset in due.items()})
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("commit_left_to_the_next_owner", why=repr(error))
+            return
+        self._progress.committed(due)
+
+    async def _handle(self, records: Sequence[Any]) -> None:
+        """Work through one batch. Its records stay open meanwhile: a rebalance may commit at any await."""
+        places = [_place(record) for record in records]
+        for place in places:
+            self._progress.took(*place)
+        works: dict[tuple[str, str | None], Work] = {}
+        for record in records:
+            await self._take(record, works)
+        if works:
+            await self._analyze(list(works.values()))
+        waiting = self._desk.records() if self._desk else set()
+        for place in places:
+            if place not in waiting:
+                self._progress.closed(*place)
+
+    async def _take(self, record: Any, works: dict[tuple[str, str | None], Work]) -> None:
+        """Note what a record calls for; of several versions of an incident the last one decides."""
+        if record.topic == ANALYSIS_REQUESTS:
+            request = _decoded(decode_analysis_request, record)
+            work = await self._requested(request, record) if request else None
+            key = (request.incident_key, request.request_id) if request else None
+        else:
+            incident = _decoded(decode_incident, record)
+            work = self._seen(incident, record) if incident else None
+            key = (incident.key, None) if incident else None
+        if key is not None:
+            works.pop(key, None)
+        if key is not None and work:
+            works[key] = work
+
+    def _seen(self, incident: Incident, record: Any) -> Work | None:
+        """An incident's record came by."""
+        self._memory.remember(incident)
+        place = _place(record)
+        if self._desk and self._desk.join(incident.key, None, place):
+            return None
+        step = next_step(incident, self._memory.status(incident.key), with_model=self._desk is not None)
+        if step == "nothing":
+            return None
+        return Work(incident, place, publish_rules=step != "model", ask_model=step != "rules")
+
+    async def _requested(self, request: AnalysisRequest, record: Any) -> Work | None:
+        """A person asked for a new analysis."""
+        place = _place(record)
+        if self._desk and self._desk.join(request.incident_key, request.request_id, place):
+            return None
+        incident = self._memory.incident(request.incident_key)
+        if incident is None:
+            incident = await self._find_incident(request.incident_key, record.partition)
+        if incident is None:
+            log.warning("unknown_incident_requested", incident=request.incident_key, request=request.request_id)
+            return None
+        model = self._desk is not None
+        return Work(incident, place, publish_rules=not model, ask_model=model, request_id=request.request_id)
+
+    async def _find_incident(self, key: str, partition: int) -> Incident | None:
+        wanted = key.encode()
+        async for record in self._reader.tail(INCIDENTS, partition, 0, _EVERYTHING):
+            incident = _decoded(decode_incident, record) if record.key == wanted else None
+            if incident:
+                self._memory.remember(incident)
+        return self._memory.incident(key)
+
+    async def _analyze(self, works: Sequence[Work]) -> None:
+        """Rules for all of them at once; then the model's part waits at the desk."""
+        samples = await fetch_samples(self._reader, [work.incident for work in works])
+        outcomes = await asyncio.to_thread(_by_rules, works, samples)
+        pairs = list(zip(works, outcomes, strict=True))
+        await asyncio.gather(*(self._publish_rules(work, outcome) for work, outcome in pairs if work.publish_rules))
+        for work, outcome in pairs:
+            if work.ask_model:
+                await self._ask_model(work, samples[work.incident.key], outcome)
+
+    async def _publish_rules(self, work: Work, outcome: Outcome) -> None:
+        status: AnalysisStatus = "pending" if work.ask_model else "done"
+        await self._publish(self._record(work.incident, outcome, status, work.request_id), work.record[0][1])
+
+    async def _ask_model(self, work: Work, samples: list[Sample], outcome: Outcome) -> None:
+        assert self._desk
+        assert self._model
+        job = Job(work.incident, samples, outcome.verdict, work.request_id, [work.record])
+        if not self._desk.submit(job):
+            verdict = fallback(outcome.verdict, self._model.name, "too many incidents wait for it")
+            await self._finish(job, Outcome(verdict, "fallback", outcome.latency_ms))
+
+    async def _finish(self, job: Job, outcome: Outcome) -> None:
+        analysis = self._record(job.incident, outcome, outcome.status, job.request_id)
+        await self._publish(analysis, job.records[0][0][1])
+        for record in job.records:
+            self._progress.closed(*record)
+
+    def _record(self, incident: Incident, outcome: Outcome, status: AnalysisStatus, request_id: str | None) -> Analysis:
+        revision = self._memory.next_revision(incident.key, time.time_ns() // 1_000)
+        return to_analysis(
+            outcome.verdict, incident, status, revision=revision, latency_ms=outcome.latency_ms, request_id=request_id
+        )
+
+    async def _publish(self, analysis: Analysis, partition: int) -> None:
+        """Send and wait for the acknowledgement; only then it counts as known."""
+        await self._producer.send_and_wait(
+            ANALYSES, encode(analysis), key=analysis.incident_key.encode(), partition=partition
+        )
+        self._memory.learn(analysis)
+        PUBLISHED.labels(analysis.analyzed_by, analysis.analysis_status).inc()
+
+
+async def _stop(client: Any) -> None:
+    """Stop a client; one that cannot say goodbye is left."""
+    with contextlib.suppress(KafkaError, TimeoutError):
+        await asyncio.wait_for(client.stop(), _STOP_SECONDS)
+
+
+def _place(record: Any) -> tuple[Partition, int]:
+    return (record.topic, record.partition), record.offset
+
+
+def _decoded(decode: Any, record: Any) -> Any:
+    """The record's value, or None where it is a tombstone or cannot be read, which others have reported."""
+    if record.value is None:
+        return None
+    try:
+        return decode(record.value)
+    except msgspec.DecodeError as error:
+        log.warning("unreadable", topic=record.topic, partition=record.partition, offset=record.offset, why=str(error))
+        return None
+
+
+def _by_rules(works: Sequence[Work], samples: dict[str, list[Sample]]) -> list[Outcome]:
+    outcomes = []
+    for work in works:
+        started = time.monotonic()
+        verdict: Verdict = analyze_by_rules(work.incident, samples[work.incident.key])
+        outcomes.append(Outcome(verdict, "done", round((time.monotonic() - started) * 1_000)))
+    return outcomes

@@ -1,0 +1,77 @@
+"""Sessions one after the other, with growing pauses between those that fail, until told to stop."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from analyzer_worker.litellm_adapter import LiteLLM, model_name, warm_up
+from analyzer_worker.model import Model
+from analyzer_worker.session import Session
+from runtime.health import Check
+from runtime.kafka import TopicsUnsuitable
+from runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 10.0
+_TROUBLE: Final = (KafkaError, OSError, TimeoutError, TopicsUnsuitable)
+
+
+class Worker:
+    """The analyzer as a whole."""
+
+    def __init__(self, settings: Settings, model: Model | None = None) -> None:
+        """`model`: default, the one that the settings name, if any."""
+        self._settings = settings
+        self._model = model or (_configured_model(settings))
+        self._session: Session | None = None
+        self._trouble = "not connected yet"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set."""
+        log.info("analyzer_started", analyzer=self._model.name if self._model else "rules")
+        warming = asyncio.create_task(asyncio.to_thread(warm_up)) if self._model else None
+        working = asyncio.create_task(self._sessions())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (working, stopping):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        if warming:
+            await warming
+
+    async def _sessions(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                self._session = Session(self._settings, self._model)
+                await self._session.run()
+            except* _TROUBLE as group:
+                self._trouble = f"{group.exceptions[0]!r}"
+                log.warning("session_ended", why=self._trouble, next_in_seconds=pause)
+            finally:
+                self._session = None
+            if asyncio.get_running_loop().time() - started > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def checks(self) -> dict[str, Check]:
+        """What `/readyz` asks."""
+        return {"kafka": self._kafka}
+
+    async def _kafka(self) -> str | None:
+        session = self._session
+        if session is None:
+            return self._trouble
+        return None if await session.is_connected() else "no broker answers"
+
+
+def _configured_model(settings: Settings) -> Model | None:
+    return Model(LiteLLM(settings), settings.llm_timeout) if model_name(settings) else None
