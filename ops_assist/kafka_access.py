@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
 
@@ -26,6 +26,14 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
             yield client
         finally:
             await client.close()
+
+
+async def partitions_of(client: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:
+    """The partitions of a topic. Raises UnknownTopicOrPartitionError, which the clients' blocks turn into a line."""
+    if topic not in await client.list_topics():
+        raise UnknownTopicOrPartitionError(topic)
+    (described,) = await client.describe_topics([topic])
+    return [TopicPartition(topic, partition["partition"]) for partition in described["partitions"]]
 
 
 @asynccontextmanager
@@ -63,6 +71,6 @@ def _failures(settings: Settings) -> Iterator[None]:
             f"no Kafka at {where}: is the pipeline running (ops-assist up), or KAFKA_BOOTSTRAP_SERVERS wrong?"
         ) from error
     except UnknownTopicOrPartitionError as error:
-        raise CommandError(f"a topic is missing at {where}; `ops-assist topics` shows which") from error
+        raise CommandError(f"the topic is not there at {where}; `ops-assist topics` shows which are") from error
     except KafkaError as error:
         raise CommandError(f"Kafka at {where}: {type(error).__name__}: {error}") from error

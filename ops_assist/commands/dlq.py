@@ -7,7 +7,7 @@ import msgspec
 import typer
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from ops_assist.kafka_access import consumer
+from ops_assist.kafka_access import admin, consumer, partitions_of
 from ops_assist.output import print_json, print_table
 from ops_assist.running import kafka_settings
 from runtime.settings import Settings, load_settings
@@ -55,11 +55,11 @@ def list_letters(
 
 
 async def _last(settings: Settings, count: int) -> list[DeadLetter]:
+    async with admin(settings) as client:
+        partitions = await partitions_of(client, EVENTS_DLQ)
     async with consumer(settings) as reader:
-        numbers = await reader.partitions_for_topic(EVENTS_DLQ) or set()
-        partitions = [TopicPartition(EVENTS_DLQ, number) for number in numbers]
         reader.assign(partitions)
-        records = await _tail(reader, partitions, count) if partitions else []
+        records = await _tail(reader, partitions, count)
     records.sort(key=lambda record: (record.timestamp, record.partition, record.offset), reverse=True)
     return [_letter(record) for record in records[:count]]
 

@@ -42,7 +42,7 @@ def _speed(text: str) -> float:
     try:
         return parse_speed(text)
     except ValueError as error:
-        raise typer.BadParameter("takes a positive number or max") from error
+        raise typer.BadParameter("--speed takes a positive number or max") from error
 
 
 @app.command()
@@ -50,8 +50,8 @@ def send(
     files: Annotated[list[str], typer.Argument(help="JSONL files of events, gzip or not; - is stdin.")],
     *,
     speed: Annotated[
-        float, typer.Option(parser=_speed, metavar="N|max", help="N times as fast as recorded, or as fast as it goes.")
-    ] = MAX,
+        str, typer.Option(metavar="N|max", help="N times as fast as it was recorded, or as fast as it goes.")
+    ] = "max",
     via: Annotated[Via, typer.Option(help="Through the HTTP API, or straight to the topic ops.events.")] = Via.HTTP,
     url: Annotated[str, typer.Option(help="The HTTP API; default: API_URL, else this machine.")] = "",
     bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
@@ -65,6 +65,7 @@ def send(
     Events of one service keep their order. An event without an id gets one, so that a batch that is tried again counts
     once; sending the same file again sends new events. Fails unless every event was accepted.
     """
+    factor = _speed(speed)
     settings = load_settings()
     tally = Tally()
     lanes = (
@@ -72,9 +73,9 @@ def send(
         if via is Via.KAFKA
         else _http_lanes(api_url(settings, url), batch_size, tally, retry_for)
     )
-    preparer = Preparer(service_prefix=service_prefix, check=via is Via.KAFKA, timed=speed != MAX)
+    preparer = Preparer(service_prefix=service_prefix, check=via is Via.KAFKA, timed=factor != MAX)
     with progress(tally) as watch:
-        failure = _failure_of(_send(files, lanes, Run(preparer, Pace(speed), tally, watch)))
+        failure = _failure_of(_send(files, lanes, Run(preparer, Pace(factor), tally, watch)))
     _close(tally.summary(), failure, as_json=as_json)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from ops_assist.sending.source import Line
 from schemas.codec import encode
-from schemas.event import InvalidEvent, event_from_object, to_wire
+from schemas.event import InvalidEvent, WireEvent, event_from_object, to_event
 from schemas.timestamps import to_micros
 
 _decode_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -65,21 +65,25 @@ class Preparer:
         if self._prefix and isinstance(fields.get("service"), str):
             fields["service"] = self._prefix + fields["service"].strip()
         if self._check:
-            fields = _checked(fields)
+            _check(fields)
         moment = _time_of(fields) if self._timed else None
         return Outgoing(f"{file}:{line.number}", str(fields.get("service")), moment, encode(fields))
 
 
-def _checked(fields: dict[str, Any]) -> dict[str, Any]:
-    """The event in its one form."""
-    timed = fields.get("timestamp") is not None
+def _check(fields: dict[str, Any]) -> None:
+    received_at = time.time_ns() // 1_000
     try:
-        wire = to_wire(event_from_object(fields, default_id="", received_at=time.time_ns() // 1_000))
+        to_event(msgspec.convert(fields, WireEvent), default_id="", received_at=received_at)
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        _check_field_by_field(fields, received_at)
+
+
+def _check_field_by_field(fields: dict[str, Any], received_at: int) -> None:
+    """The slow way, which has the last word and names what is wrong."""
+    try:
+        event_from_object(fields, default_id="", received_at=received_at)
     except InvalidEvent as error:
         raise UnsendableError(str(error)) from error
-    if not timed:
-        del wire["timestamp"]  # the broker's time of receipt is its event time
-    return wire
 
 
 def _time_of(fields: dict[str, Any]) -> int | None:

@@ -96,12 +96,11 @@ class TestPreparer:
         with pytest.raises(UnsendableError, match="level: expected one of"):
             Preparer(check=True).prepare("f", 1, Line(1, json.dumps({**EVENT, "level": "loud"}).encode()))
 
-    def test_a_checked_event_without_a_time_stays_without(self) -> None:
-        """Its event time is that of its receipt, not that of its check."""
-        line = Line(1, b'{"service": " api ", "level": "warn", "message": "m"}')
-        value = json.loads(Preparer(check=True).prepare("f", 1, line).value)
-        assert "timestamp" not in value
-        assert (value["service"], value["level"]) == ("api", "WARNING")
+    def test_a_check_leaves_a_good_event_as_it_is(self) -> None:
+        """It has no time if it had none: its event time is that of its receipt."""
+        fields = {"service": " api ", "level": "warn", "message": "m", "id": "1"}
+        prepared = Preparer(check=True).prepare("f", 1, Line(1, json.dumps(fields).encode()))
+        assert json.loads(prepared.value) == fields
 
     def test_times_are_read_only_where_they_are_wanted(self) -> None:
         """Pacing wants them; an unreadable one is none."""
