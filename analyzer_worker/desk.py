@@ -1,6 +1,7 @@
 """Where incidents wait for the model: a bounded queue and a few workers, so that model calls never hold up Kafka."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -74,6 +75,8 @@ class ModelDesk:
 
     async def work(self) -> None:
         """One worker; runs until cancelled."""
+        with contextlib.suppress(ModelError):  # each analysis meets the same trouble and reports it
+            await self._model.prepare()
         while True:
             job = await self._queue.get()
             started = time.monotonic()

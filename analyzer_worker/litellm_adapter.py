@@ -3,6 +3,7 @@
 litellm is imported at the first call: it takes seconds and hundreds of megabytes that the rules never need.
 """
 
+import asyncio
 import os
 from functools import lru_cache
 from typing import Any, Final, Protocol
@@ -32,6 +33,9 @@ class Completion(Protocol):
 
     model: str
 
+    async def prepare(self) -> None:
+        """Load what takes long to load, once; never blocks the event loop."""
+
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - handed on to the client, which closes its connection
         """Give one answer to `messages` in the form of `schema`, or raise a `ModelError`; `timeout` in seconds."""
 
@@ -47,6 +51,13 @@ class LiteLLM:
     def __init__(self, settings: Settings) -> None:
         self.model = model_name(settings)
         self._options = _options(self.model, settings)
+
+    async def prepare(self) -> None:
+        """Import litellm, in a thread."""
+        try:
+            await asyncio.to_thread(_library)
+        except ImportError as error:
+            raise Permanent(f"litellm cannot be imported: {error}") from error
 
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - see Completion
         """See `Completion`."""
@@ -90,11 +101,6 @@ def _library() -> Any:
     litellm.turn_off_message_logging = True
     litellm.redact_messages_in_exceptions = True
     return litellm
-
-
-def warm_up() -> None:
-    """Import litellm now, in whatever thread this runs."""
-    _library()
 
 
 def _translated(error: Exception) -> ModelError:

@@ -38,6 +38,10 @@ class Model:
         """What stands in `analyzed_by`."""
         return self._completion.model
 
+    async def prepare(self) -> None:
+        """Load what takes long, so that it does not count against the deadline of the first incident."""
+        await self._completion.prepare()
+
     async def analyze(self, incident: Incident, samples: Sequence[Sample], floor: Severity) -> Verdict:
         """Ask about `incident`; the severity does not fall below `floor`.
 
@@ -47,6 +51,7 @@ class Model:
         prompt = build_prompt(incident, samples)
         for kind, count in prompt.redacted.items():
             SECRETS_REDACTED.labels(kind).inc(count)
+        await self.prepare()
         try:
             async with asyncio.timeout(self._deadline):
                 checked = await self._ask(prompt, floor)

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from aiokafka.errors import KafkaError
 
-from analyzer_worker.litellm_adapter import LiteLLM, model_name, warm_up
+from analyzer_worker.litellm_adapter import LiteLLM, model_name
 from analyzer_worker.model import Model
 from analyzer_worker.session import Session
 from runtime.health import Check
@@ -34,7 +34,6 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set."""
         log.info("analyzer_started", analyzer=self._model.name if self._model else "rules")
-        warming = asyncio.create_task(asyncio.to_thread(warm_up)) if self._model else None
         working = asyncio.create_task(self._sessions())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -42,8 +41,6 @@ class Worker:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
-        if warming:
-            await warming
 
     async def _sessions(self) -> None:
         pause = FIRST_PAUSE
