@@ -1,0 +1,238 @@
+"""Changing a status: acknowledged by Kafka before the answer, shown at once, confirmed by the processor."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from query_api.materializer.consumer import Materializer
+from runtime.kafka import make_consumer, make_producer
+from runtime.settings import Settings
+from schemas.codec import decode_analysis_request, decode_status_change, encode
+from schemas.incident import Change, Incident
+from schemas.placement import home_partition
+from schemas.status_change import StatusChange
+from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, INCIDENT_STATUS, INCIDENTS
+from tests.integration.query_api.conftest import Serve
+from tests.support.waiting import eventually
+from tests.unit.query_api.view_records import OPENED, analysis, incident
+
+pytestmark = pytest.mark.apache_kafka
+
+PARTITIONS = 3
+HOME = home_partition("checkout", PARTITIONS)
+
+
+class Pipeline:
+    """The API and the materializer on a real Kafka, with the processor and the analyzer played by the test."""
+
+    def __init__(self, api: httpx2.AsyncClient, settings: Settings, key: str) -> None:
+        self.api, self.settings, self.key = api, settings, key
+        self.id = 0
+
+    async def publish(self, record: Incident) -> None:
+        """Write an incident record as the processor does."""
+        await self._send(INCIDENTS, encode(record))
+
+    async def analyse(self, **fields: Any) -> None:
+        """Write an analysis as the analyzer does."""
+        await self._send(ANALYSES, encode(analysis(self.key, **fields)))
+
+    async def patch(self, status: str, **headers: str) -> httpx2.Response:
+        """Change the status over HTTP."""
+        return await self.api.patch(f"/api/v1/incidents/{self.id}/status", json={"status": status}, headers=headers)
+
+    async def detail(self) -> dict[str, Any]:
+        """The incident over HTTP."""
+        found: dict[str, Any] = (await self.api.get(f"/api/v1/incidents/{self.id}")).json()
+        return found
+
+    async def changes(self) -> list[StatusChange]:
+        """Every status change of this incident that is in Kafka."""
+        found = [decode_status_change(record.value) for record in await self.read(INCIDENT_STATUS)]
+        return [change for change in found if change.incident_key == self.key]
+
+    async def read(self, topic: str) -> list[Any]:
+        """Every record of a topic at its home partition."""
+        consumer: AIOKafkaConsumer = make_consumer(self.settings, topic, group_id=None)
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+            records: list[Any] = []
+            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+                records += [r for found in (await consumer.getmany(timeout_ms=500)).values() for r in found]
+        finally:
+            await consumer.stop()
+        assert {record.partition for record in records} <= {HOME}
+        return records
+
+    async def _send(self, topic: str, value: bytes) -> None:
+        producer = make_producer(self.settings, "test")
+        await producer.start()
+        try:
+            await producer.send_and_wait(topic, value, self.key.encode(), HOME)
+        finally:
+            await producer.stop()
+
+
+@asynccontextmanager
+async def _materializing(settings: Settings) -> AsyncIterator[Materializer]:
+    materializer = Materializer(settings)
+    running = asyncio.create_task(materializer.run())
+    try:
+        yield materializer
+    finally:
+        materializer.stop()
+        await running
+
+
+@pytest.fixture
+def settings(kafka_settings: Settings, view_url: str) -> Settings:
+    """The module's Kafka and the test's view."""
+    return kafka_settings.model_copy(update={"database_url": view_url})
+
+
+@pytest.fixture
+async def pipeline(settings: Settings, serve: Serve, request: pytest.FixtureRequest) -> AsyncIterator[Pipeline]:
+    """One open incident, visible over HTTP."""
+    api = await serve(settings, analyze_seconds=1.0)
+    pipeline = Pipeline(api, settings, request.node.name)
+    async with _materializing(settings):
+        await pipeline.publish(incident(pipeline.key, partition=HOME))
+
+        async def visible() -> int:
+            listed = (await api.get("/api/v1/incidents?limit=1000")).json()
+            return next((item["id"] for item in listed if item["key"] == pipeline.key), 0)
+
+        pipeline.id = await eventually(visible, what="the incident")
+        await eventually(lambda: _is_ready(api), what="Kafka behind the API")
+        yield pipeline
+
+
+async def _is_ready(api: httpx2.AsyncClient) -> bool:
+    return (await api.get("/readyz")).status_code == 200
+
+
+async def test_change_is_in_kafka_before_the_answer(pipeline: Pipeline) -> None:
+    """The record says who, what and when, in the partition of the service; the view shows it at once."""
+    before = time.time_ns() // 1_000
+    answer = await pipeline.api.patch(
+        f"/api/v1/incidents/{pipeline.id}/status",
+        json={"status": "investigating", "note": "looking"},
+        headers={"X-Actor": "ada"},
+    )
+
+    (change,) = await pipeline.changes()
+    detail = await pipeline.detail()
+
+    assert answer.json() == {
+        "message": "Incident status updated successfully",
+        "incident_id": pipeline.id,
+        "new_status": "investigating",
+    }
+    assert (change.to_status, change.actor, change.note, change.service) == (
+        "investigating",
+        "ada",
+        "looking",
+        "checkout",
+    )
+    assert before <= change.at <= time.time_ns() // 1_000
+    assert (detail["status"], detail["status_pending"]) == ("investigating", True)
+
+
+async def test_processor_confirms_or_refuses(pipeline: Pipeline) -> None:
+    """The record that tells of the change ends the pending state, whether it was made or refused."""
+    await pipeline.patch("resolved")
+    (change,) = await pipeline.changes()
+    made = Change(change.at, change.actor, "status_refused", "it was too late", "open", "open", None, change.change_id)
+
+    await pipeline.publish(incident(pipeline.key, 6, partition=HOME, timeline=[OPENED, made]))
+
+    async def confirmed() -> bool:
+        return not (await pipeline.detail())["status_pending"]
+
+    await eventually(confirmed, what="the refusal in the view")
+    detail = await pipeline.detail()
+    assert (detail["status"], detail["timeline"][-1]["what"]) == ("open", "status_refused")
+
+
+async def test_present_status_publishes_nothing(pipeline: Pipeline) -> None:
+    """Setting the status that it has is a 200 that changes nothing."""
+    answer = await pipeline.patch("open")
+
+    assert (answer.status_code, answer.json()["new_status"]) == (200, "open")
+    assert await pipeline.changes() == []
+
+
+async def test_steps_that_are_not_allowed(pipeline: Pipeline) -> None:
+    """Skipping forwards and reopening are fine, going back to open from investigating is not, closed is final."""
+    statuses = ["investigating", "open", "resolved", "investigating", "closed", "open"]
+
+    answers = [await pipeline.patch(status) for status in statuses]
+
+    assert [answer.status_code for answer in answers] == [200, 409, 200, 200, 200, 409]
+    assert answers[-1].json()["detail"] == "The incident is closed, which is final; open a new one instead"
+    assert len(await pipeline.changes()) == 4
+
+
+async def test_of_two_people_at_once_one_is_told(pipeline: Pipeline) -> None:
+    """Of many changes based on the same ETag, sent together, exactly one is made."""
+    tag = (await pipeline.api.get(f"/api/v1/incidents/{pipeline.id}")).headers["etag"]
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(pipeline.patch(status, **{"If-Match": tag}))
+            for status in ("investigating", "resolved", "closed", "investigating", "resolved")
+        ]
+
+    assert sorted(task.result().status_code for task in tasks) == [200, 412, 412, 412, 412]
+    assert len(await pipeline.changes()) == 1
+
+
+async def test_tag_of_the_answer_is_good_for_the_next_change(pipeline: Pipeline) -> None:
+    """Whoever made a change can go on without reading the incident again."""
+    tag = (await pipeline.patch("investigating")).headers["etag"]
+
+    assert (await pipeline.patch("resolved", **{"If-Match": tag})).status_code == 200
+
+
+async def test_analysis_in_time(pipeline: Pipeline) -> None:
+    """The request is in Kafka; the answer comes with the analysis that names it."""
+
+    async def analyse() -> None:
+        requests = await eventually(lambda: pipeline.read(ANALYSIS_REQUESTS), what="the request")
+        asked = [decode_analysis_request(record.value) for record in requests]
+        request = next(request for request in asked if request.incident_key == pipeline.key)
+        await pipeline.analyse(revision=7, request_id=request.request_id, summary="new")
+
+    analyzer = asyncio.create_task(analyse())
+    answer = await pipeline.api.post(f"/api/v1/incidents/{pipeline.id}/analyze")
+    await analyzer
+
+    if answer.status_code == 202:  # the played analyzer was slower than the second that it is given here
+        answer = await pipeline.api.get(f"/api/v1/incidents/{pipeline.id}")
+    assert answer.json()["summary"] == "new"
+
+
+async def test_analysis_that_takes_too_long(pipeline: Pipeline) -> None:
+    """Without an analysis in time it is a 202 with what is known."""
+    answer = await pipeline.api.post(f"/api/v1/incidents/{pipeline.id}/analyze")
+
+    assert (answer.status_code, answer.json()["analysis_completed"]) == (202, False)
+    assert answer.json()["category"] == "other"
+
+
+async def test_without_kafka_nothing_changes(pipeline: Pipeline, serve: Serve, settings: Settings) -> None:
+    """503 with Retry-After, and the incident is as it was."""
+    api = await serve(settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}))
+
+    change = await api.patch(f"/api/v1/incidents/{pipeline.id}/status", json={"status": "resolved"})
+    request = await api.post(f"/api/v1/incidents/{pipeline.id}/analyze")
+
+    assert [(a.status_code, a.headers["retry-after"]) for a in (change, request)] == [(503, "5")] * 2
+    assert "nothing was changed" in change.json()["detail"]
+    assert (await pipeline.detail())["status"] == "open"
