@@ -10,10 +10,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from runtime.settings import Settings
 from tests.support.conformance import behaviour
-from tests.support.group_member import REBALANCE_TIMEOUT_MS, SESSION_TIMEOUT_MS
+from tests.support.group_member import REBALANCE_TIMEOUT_MS
 from tests.support.topics import consumer, new_topic, producer, unique
 from tests.support.waiting import eventually
 
+SESSION_TIMEOUT_MS: Final = 2_000
 ALL_THREE: Final = {0, 1, 2}
 MEMBER: Final = {
     "session_timeout_ms": SESSION_TIMEOUT_MS,
@@ -29,7 +30,14 @@ def _partitions(*members: AIOKafkaConsumer) -> list[set[int]]:
 @asynccontextmanager
 async def _member_process(settings: Settings, topic: str, group: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A member in a process of its own that holds all partitions; killed at the end."""
-    arguments = ["-m", "tests.support.group_member", settings.kafka_bootstrap_servers, topic, group]
+    arguments = [
+        "-m",
+        "tests.support.group_member",
+        settings.kafka_bootstrap_servers,
+        topic,
+        group,
+        str(SESSION_TIMEOUT_MS),
+    ]
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None

@@ -49,7 +49,7 @@ async def test_committed_offsets_outlive_a_restart(broker_settings: Settings, br
         # While the coordinator loads its offsets it answers with an error for the whole group, which aiokafka 0.14
         # takes for "nothing committed".
         async def remembered() -> bool:
-            return await client.committed(place) == 42
+            return bool(await client.committed(place) == 42)
 
         await eventually(remembered, timeout=10, what="the committed offset")
 
@@ -61,7 +61,7 @@ async def test_clients_go_on_after_a_restart(broker_settings: Settings, broker: 
     async with (
         producer(broker_settings) as out,
         consumer(
-            broker_settings, topic, group_id=group, session_timeout_ms=3_000, rebalance_timeout_ms=3_000
+            broker_settings, topic, group_id=group, session_timeout_ms=6_000, rebalance_timeout_ms=3_000
         ) as client,
     ):
         await out.send_and_wait(topic, b"before", partition=0)
