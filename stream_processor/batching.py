@@ -252,6 +252,8 @@ class BatchConsumer(driver.Consumer):
         try:
             while not (self.should_stop or fetcher.should_stop):
                 for message in await self._next_batches():
+                    if message.generation_id != self._generation:
+                        break  # the gate closed meanwhile; they come again
                     await self.wait_first(self.callback(message), self.suspend_flow.wait())
         except ConsumerStoppedError:
             if not self.app.should_stop:
