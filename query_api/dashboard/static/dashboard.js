@@ -172,6 +172,7 @@ if (main.hasAttribute("data-live")) {
   setInterval(tellAges, AGE_TICK);
   document.addEventListener("visibilitychange", () => (document.hidden ? stopListening() : listen()));
   addEventListener("pagehide", stopListening);
+  addEventListener("pageshow", (event) => event.persisted && listen());
   if (!document.hidden) listen();
 }
 if (main.dataset.away && !main.querySelector("[role=alert]")) {

@@ -1,6 +1,8 @@
 """What surrounds the pages: health, JSON for programs, headers, the relayed stream."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import httpx
@@ -17,13 +19,15 @@ from tests.unit.query_api.dashboard.fake_api import FakeApi
 class Chunks(httpx.AsyncByteStream):
     """A body in pieces, that ends or does not."""
 
-    def __init__(self, chunks: list[bytes], *, is_endless: bool = False) -> None:
-        self._chunks, self._is_endless = chunks, is_endless
+    def __init__(self, chunks: list[bytes], *, is_endless: bool = False, breaks: bool = False) -> None:
+        self._chunks, self._is_endless, self._breaks = chunks, is_endless, breaks
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Give the pieces."""
         for chunk in self._chunks:
             yield chunk
+        if self._breaks:
+            raise httpx.ReadError("connection reset")
         if self._is_endless:
             await asyncio.Event().wait()
 
@@ -122,6 +126,28 @@ def test_stream_is_503_where_the_api_has_none(dashboard: TestClient, api: FakeAp
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
+
+
+def test_stream_that_breaks_ends_without_an_error() -> None:
+    """When the API goes in the middle of a stream the browser gets its end, and comes again by itself."""
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        return stream_answer(Chunks([b": hello\n\n"], breaks=True))
+
+    app = create_app(load_settings(_env_file=None), httpx.MockTransport(handle))
+    with TestClient(app) as client:
+        answer = client.get("/api/v1/incidents/stream")
+
+    assert answer.text == ": hello\n\n"
+
+
+def test_imports_stay_light() -> None:
+    """The dashboard needs neither the database's modules nor Kafka's, so that it starts in no time."""
+    code = "import query_api.dashboard.__main__, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+
+    heavy = {"sqlalchemy", "sqlmodel", "asyncpg", "alembic", "aiokafka", "faust", "litellm", "query_api.models"}
+    assert not heavy & set(loaded)
 
 
 def test_open_streams_end_when_the_process_stops() -> None:

@@ -2,10 +2,13 @@
 
 import re
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from query_api.dashboard.app import create_app
 from query_api.dashboard.list_query import PAGE_SIZE
+from runtime.settings import load_settings
 from tests.unit.query_api.dashboard.fake_api import SUMMARY, FakeApi, event_record
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
@@ -204,6 +207,24 @@ def test_api_away_is_told_and_passes(dashboard: TestClient, api: FakeApi) -> Non
 
     api.is_away = False
     assert dashboard.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (httpx.Response(503, json={"detail": "The database cannot be reached"}), "503: The database cannot be reached"),
+        (httpx.Response(502, text="<b>bad</b> gateway"), "502: Bad Gateway"),
+    ],
+)
+def test_api_that_cannot_serve_is_told_in_its_words(answer: httpx.Response, text: str) -> None:
+    """An API that is there but cannot serve is quoted; one that speaks no JSON is not parroted."""
+    app = create_app(load_settings(_env_file=None), httpx.MockTransport(lambda _: answer))
+    with TestClient(app) as client:
+        page = client.get("/", headers={"Accept": "text/html"})
+
+    assert page.status_code == 503
+    assert text in page.text
+    assert "<b>" not in page.text
 
 
 def test_strange_answer_of_the_api_is_no_crash(dashboard: TestClient, api: FakeApi) -> None:
