@@ -197,9 +197,11 @@ class Pipeline:
         """Services first, then the database, then the broker: nobody loses what it still writes to."""
         self._screen.stage("stopping")
         await asyncio.gather(*(service.stop(self._stop_seconds) for service in [*self._services, *self._jobs]))
+        self._screen.stage("services have ended")
         for server in (self._database, self._broker):
             if server is not None:
                 await server.stop(spare=self._server_pids())
+                self._screen.stage(f"{server.name} has ended")
         forget_running(self._settings.state_dir)
         self._screen.stage("stopped")
 
