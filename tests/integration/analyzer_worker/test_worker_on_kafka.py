@@ -1,0 +1,299 @@
+"""The worker on a real broker: from incident records to analyses, whatever happens in between."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from pydantic import SecretStr
+
+from analyzer_worker.worker import Worker
+from runtime.kafka import make_consumer, make_producer
+from runtime.settings import Settings
+from schemas.analysis import Analysis, AnalysisRequest
+from schemas.codec import decode_analysis, encode, encode_events
+from schemas.event import Event
+from schemas.identity import uuid7
+from schemas.incident import EventPosition, Incident
+from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, EVENTS, INCIDENTS
+from tests.support.brokers import both_brokers
+from tests.support.openai_server import KEY, Answer, OpenAIServer, failing, honest, running_server
+from tests.support.waiting import eventually
+
+pytestmark = [both_brokers, pytest.mark.filterwarnings("default")]  # litellm's dependencies warn, not ours
+
+PARTITION = 1
+POOL = "Database connection pool exhausted"
+WAIT = 30.0
+_numbers = itertools.count()
+
+
+@pytest.fixture
+async def producer(kafka_settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    client = make_producer(kafka_settings, "test")
+    await client.start()
+    yield client
+    await client.stop()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OpenAIServer]:
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def with_model(kafka_settings: Settings, server: OpenAIServer) -> Settings:
+    server.behaviour = honest
+    changes = {"llm_model": "openai/gpt-4o-mini", "llm_api_base": server.url, "llm_timeout": 20.0}
+    return kafka_settings.model_copy(update=changes | {"openai_api_key": SecretStr(KEY)})
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Worker]:
+    """A worker for the time of the block, stopped as SIGTERM stops it."""
+    stop = asyncio.Event()
+    worker = Worker(settings)
+    running = asyncio.create_task(worker.run(stop))
+    try:
+        yield worker
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 15)
+
+
+@asynccontextmanager
+async def killed_after(settings: Settings) -> AsyncIterator[None]:
+    """A worker that is cut off at the end of the block without a word to anyone."""
+    worker = asyncio.create_task(Worker(settings).run(asyncio.Event()))
+    try:
+        yield
+    finally:
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+
+
+async def publish_incident(producer: AIOKafkaProducer, *texts: str, **changes: object) -> Incident:
+    """Events and the record of an incident that they opened, as the processor would write it."""
+    number = next(_numbers)
+    service = f"service-{number}"
+    now = time.time_ns() // 1_000
+    events = [Event(uuid7(), service, "ERROR", text, now + i) for i, text in enumerate(texts)]
+    sent = await producer.send_and_wait(EVENTS, encode_events(events), key=service.encode(), partition=PARTITION)
+    positions = [EventPosition(sent.offset, index) for index in range(len(events))]
+    incident = Incident(
+        f"key-{number}-{uuid7()}", 1, service, "error-burst", "open", len(events), now, now + len(events), now, now,
+        5, 300_000_000, "burst", PARTITION, positions, [],
+    )  # fmt: skip
+    incident = msgspec.structs.replace(incident, **changes)
+    await publish_version(producer, incident)
+    return incident
+
+
+async def publish_version(producer: AIOKafkaProducer, incident: Incident) -> None:
+    await producer.send_and_wait(INCIDENTS, encode(incident), key=incident.key.encode(), partition=PARTITION)
+
+
+async def request(producer: AIOKafkaProducer, incident: Incident) -> str:
+    wanted = AnalysisRequest(uuid7(), incident.key, 0, "alice")
+    key = incident.key.encode()
+    await producer.send_and_wait(ANALYSIS_REQUESTS, encode(wanted), key=key, partition=PARTITION)
+    return wanted.request_id
+
+
+class Analyses:
+    """Everything published to ops.analyses so far, by incident."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = make_consumer(settings, group_id=None)
+        self.by_key: dict[str, list[Analysis]] = {}
+        self.partitions: set[int] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        place = [TopicPartition(ANALYSES, partition) for partition in range(3)]
+        self._consumer.assign(place)
+        await self._consumer.seek_to_beginning()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def poll(self) -> None:
+        for records in (await self._consumer.getmany(timeout_ms=100)).values():
+            for record in records:
+                analysis = decode_analysis(record.value)
+                self.partitions.add(record.partition)
+                self.by_key.setdefault(analysis.incident_key, []).append(analysis)
+
+    async def of(self, incident: Incident, count: int = 1) -> list[Analysis]:
+        """The analyses of an incident, once there are `count`."""
+
+        async def there() -> list[Analysis]:
+            await self.poll()
+            found = self.by_key.get(incident.key, [])
+            return found if len(found) >= count else []
+
+        return await eventually(there, timeout=WAIT, what=f"{count} analyses of {incident.key}")
+
+
+@pytest.fixture
+async def analyses(kafka_settings: Settings) -> AsyncIterator[Analyses]:
+    async with Analyses(kafka_settings) as reading:
+        yield reading
+
+
+async def test_rules_analyse_an_incident_from_its_events_text(
+    kafka_settings: Settings, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """The analysis lies in the incident's partition and quotes its events."""
+    async with working(kafka_settings):
+        incident = await publish_incident(producer, *[POOL] * 5)
+        (analysis,) = await analyses.of(incident)
+    assert (analysis.category, analysis.severity, analysis.analysis_status) == ("database_issue", "P1", "done")
+    assert analysis.evidence[0].quote == POOL
+    assert analyses.partitions == {PARTITION}
+
+
+async def test_later_versions_and_restarts_do_not_analyse_again(
+    kafka_settings: Settings, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """One analysis an incident, however often its record comes by."""
+    incident = await publish_incident(producer, *[POOL] * 5)
+    for settings in [kafka_settings, kafka_settings]:
+        async with working(settings):
+            await publish_version(producer, incident)
+            after = await publish_incident(producer, "OutOfMemoryError")
+            await analyses.of(after)
+            assert len(await analyses.of(incident)) == 1
+
+
+async def test_merged_and_closed_incidents_are_left_alone(
+    kafka_settings: Settings, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """Nobody reads their analysis."""
+    async with working(kafka_settings):
+        merged = await publish_incident(producer, POOL, merged_into="another")
+        closed = await publish_incident(producer, POOL, status="closed")
+        await analyses.of(await publish_incident(producer, POOL))
+    assert not {merged.key, closed.key} & set(analyses.by_key)
+
+
+async def test_events_that_are_gone_still_give_an_analysis(
+    kafka_settings: Settings, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """Samples out of reach make it uncertain, not missing; unreadable records hold up nothing."""
+    await producer.send_and_wait(INCIDENTS, b"{not an incident", key=b"k", partition=PARTITION)
+    async with working(kafka_settings):
+        incident = await publish_incident(producer, POOL, samples=[])
+        (analysis,) = await analyses.of(incident)
+    assert (analysis.category, analysis.evidence) == ("other", [])
+    assert "no longer kept" in analysis.reason
+
+
+async def test_a_request_analyses_again_with_its_id(
+    kafka_settings: Settings, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """By a worker that has seen the incident, and by a new one that must look it up."""
+    async with working(kafka_settings):
+        incident = await publish_incident(producer, POOL)
+        await analyses.of(incident)
+        first = await request(producer, incident)
+        assert (await analyses.of(incident, 2))[-1].request_id == first
+    async with working(kafka_settings):
+        second = await request(producer, incident)
+        found = await analyses.of(incident, 3)
+    assert found[-1].request_id == second
+    assert [item.revision for item in found] == sorted({item.revision for item in found})
+
+
+async def test_a_storm_is_analysed_within_seconds(
+    kafka_settings: Settings, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """A thousand incidents at once."""
+    incidents = await asyncio.gather(*(publish_incident(producer, *[POOL] * 5) for _ in range(1_000)))
+    started = time.monotonic()
+
+    async def all_there() -> bool:
+        await analyses.poll()
+        return all(incident.key in analyses.by_key for incident in incidents)
+
+    async with working(kafka_settings):
+        await eventually(all_there, timeout=60, what="a thousand analyses")
+    assert time.monotonic() - started < 60
+    assert {len(analyses.by_key[incident.key]) for incident in incidents} == {1}
+
+
+async def test_the_models_answer_follows_the_rules(
+    with_model: Settings, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """First pending by rules, then done by the model, as a later revision."""
+    async with working(with_model):
+        incident = await publish_incident(producer, *[POOL] * 5)
+        first, second = await analyses.of(incident, 2)
+    assert (first.analyzed_by, first.analysis_status) == ("rules", "pending")
+    assert (second.analyzed_by, second.analysis_status) == ("openai/gpt-4o-mini", "done")
+    assert second.revision > first.revision
+
+
+async def test_a_model_that_fails_leaves_the_rules_result(
+    with_model: Settings, server: OpenAIServer, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """With the reason, and without the key."""
+    server.behaviour = failing(401)
+    async with working(with_model):
+        incident = await publish_incident(producer, *[POOL] * 5)
+        _, second = await analyses.of(incident, 2)
+    assert (second.analyzed_by, second.analysis_status, second.category) == ("rules", "fallback", "database_issue")
+    assert "AuthenticationError" in second.reason
+    assert KEY not in second.reason
+
+
+async def test_a_pending_analysis_is_taken_up_after_a_crash(
+    with_model: Settings, server: OpenAIServer, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """A slow model holds up no other incident, and what it owed is asked again by the next worker."""
+    hold = asyncio.Event()
+
+    def stuck_for_this_one(body: dict[str, object]) -> Answer:
+        return Answer(seconds=60) if "STUCK" in str(body) and not hold.is_set() else honest(body)
+
+    server.behaviour = stuck_for_this_one
+    async with killed_after(with_model):
+        stuck = await publish_incident(producer, *[f"{POOL} STUCK"] * 5)
+        await analyses.of(stuck)
+        free = await publish_incident(producer, *[POOL] * 5)
+        await analyses.of(free, 2)
+        assert len(analyses.by_key[stuck.key]) == 1
+    hold.set()
+    async with working(with_model):
+        _, second = await analyses.of(stuck, 2)
+        await analyses.of(free, 2)
+    assert second.analysis_status == "done"
+    assert len(analyses.by_key[free.key]) == 2
+
+
+async def test_readiness_follows_the_broker(kafka_settings: Settings) -> None:
+    """Ready once the broker answers; without a broker, the reason, and a clean stop."""
+    async with working(kafka_settings) as worker:
+        check = worker.checks()["kafka"]
+
+        async def ready() -> bool:
+            return await check() is None
+
+        await eventually(ready, what="readiness")
+    nowhere = kafka_settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    async with working(nowhere) as worker:
+        check = worker.checks()["kafka"]
+
+        async def explained() -> bool:
+            return "Kafka" in (await check() or "")
+
+        await eventually(explained, what="the reason")
