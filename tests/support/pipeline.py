@@ -1,5 +1,6 @@
 """The pipeline's processes for tests: each can be killed and started again on its own."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 import httpx
 
 from deploy.brokers.base import Broker
@@ -103,6 +105,18 @@ class Pipeline:
             return []
         found: list[dict[str, Any]] = answer.json() if answer.is_success else []
         return found
+
+    def count(self, query: str, *arguments: Any) -> int:
+        """The number that a query on the database gives."""
+
+        async def ask() -> int:
+            connection = await asyncpg.connect(self.environment["DATABASE_URL"])
+            try:
+                return int(await connection.fetchval(query, *arguments))
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
 
     def log_of(self, service: str) -> str:
         """The log of a service."""
