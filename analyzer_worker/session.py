@@ -70,6 +70,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         self._desk = ModelDesk(model, self._finish) if model else None
         self._unlearned: set[int] = set()
         self._learned_to: dict[int, int] = {}
+        self.is_started = False
 
     async def run(self) -> None:
         """Work until cancelled or until Kafka fails."""
@@ -79,6 +80,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             await self._reader.start()
             await self._consumer.start()
             self._consumer.subscribe([INCIDENTS, ANALYSIS_REQUESTS], listener=self)
+            self.is_started = True
             async with asyncio.TaskGroup() as tasks:
                 if self._desk:
                     for _ in range(self._settings.llm_max_concurrency):
@@ -88,8 +90,11 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             await asyncio.gather(*(_stop(client) for client in (self._consumer, self._reader, self._producer)))
 
     async def is_connected(self) -> bool:
-        """Whether a broker answers; may raise or hang where none does."""
-        return bool(await self._consumer.topics())
+        """Whether a broker answers; may hang where none does."""
+        try:
+            return bool(await self._consumer.topics())
+        except KafkaError:
+            return False
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """Someone else may take these: commit what is finished, then forget how far they were."""

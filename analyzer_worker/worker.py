@@ -65,7 +65,7 @@ class Worker:
 
     async def _kafka(self) -> str | None:
         session = self._session
-        if session is None:
+        if session is None or not session.is_started:
             return self._trouble
         return None if await session.is_connected() else "no broker answers"
 

@@ -3,11 +3,15 @@
 import asyncio
 import contextlib
 import itertools
+import os
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Self
 
+import httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -24,6 +28,7 @@ from schemas.incident import EventPosition, Incident
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, EVENTS, INCIDENTS
 from tests.support.brokers import both_brokers
 from tests.support.openai_server import KEY, Answer, OpenAIServer, failing, honest, running_server
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 pytestmark = [both_brokers, pytest.mark.filterwarnings("default")]  # litellm's dependencies warn, not ours
@@ -69,8 +74,8 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
 
 
 @asynccontextmanager
-async def killed_after(settings: Settings) -> AsyncIterator[None]:
-    """A worker that is cut off at the end of the block without a word to anyone."""
+async def cut_off(settings: Settings) -> AsyncIterator[None]:
+    """A worker that is cancelled at the end of the block, in the middle of its work."""
     worker = asyncio.create_task(Worker(settings).run(asyncio.Event()))
     try:
         yield
@@ -266,7 +271,7 @@ async def test_a_pending_analysis_is_taken_up_after_a_crash(
         return Answer(seconds=60) if "STUCK" in str(body) and not hold.is_set() else honest(body)
 
     server.behaviour = stuck_for_this_one
-    async with killed_after(with_model):
+    async with cut_off(with_model):
         stuck = await publish_incident(producer, *[f"{POOL} STUCK"] * 5)
         await analyses.of(stuck)
         free = await publish_incident(producer, *[POOL] * 5)
@@ -297,3 +302,29 @@ async def test_readiness_follows_the_broker(kafka_settings: Settings) -> None:
             return "Kafka" in (await check() or "")
 
         await eventually(explained, what="the reason")
+
+
+async def test_the_process_serves_health_and_ends_on_sigterm(kafka_settings: Settings) -> None:
+    """`python -m analyzer_worker`: ready on ANALYZER_PORT, exit status 0."""
+    port = free_port()
+    environment = os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_settings.kafka_bootstrap_servers,
+        "KAFKA_IDEMPOTENCE": str(kafka_settings.kafka_idempotence),
+        "ANALYZER_PORT": str(port),
+        "LOG_LEVEL": "WARNING",
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "analyzer_worker", env=environment)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+
+        async def ready() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return (await client.get("/readyz")).status_code == httpx.codes.OK
+            return False
+
+        try:
+            await eventually(ready, timeout=WAIT, what="readiness")
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 10) == 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
