@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import pytest
 from deploy.brokers.base import Broker
 from tests.support.brokers import both_brokers
 from tests.support.databases import Databases
-from tests.support.oracle import Found, in_seconds, incidents_of, read_events
+from tests.support.oracle import DATA, in_seconds, incidents_of, read_events
 from tests.support.pipeline import Pipeline, running_pipeline
+from tests.support.view import found, linked, mine, stored
 from tests.support.waiting import wait_until
 
 pytestmark = both_brokers
-
-DATA = sorted((Path(__file__).parents[1] / "data").glob("*.jsonl.gz"))
 
 
 @pytest.fixture(scope="module")
@@ -56,33 +54,6 @@ def test_the_rules_say_something_about_each_incident(pipeline: Pipeline) -> None
 
 def target(pipeline: Pipeline) -> tuple[str, str]:
     return ("--url", pipeline.url)
-
-
-def mine(pipeline: Pipeline, prefix: str) -> list[dict[str, Any]]:
-    return [incident for incident in pipeline.incidents() if incident["service"].startswith(prefix)]
-
-
-def found(pipeline: Pipeline, prefix: str) -> list[Found]:
-    return sorted(
-        (i["service"], i["event_count"], seconds(i["first_event_at"]), seconds(i["last_event_at"]))
-        for i in mine(pipeline, prefix)
-    )
-
-
-def seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
-def stored(pipeline: Pipeline, prefix: str) -> int:
-    return pipeline.count("SELECT count(*) FROM events WHERE starts_with(service, $1)", prefix)
-
-
-def linked(pipeline: Pipeline, prefix: str) -> int:
-    return pipeline.count(
-        "SELECT count(*) FROM incident_events l JOIN events e USING (partition, record_offset, idx)"
-        " WHERE starts_with(e.service, $1)",
-        prefix,
-    )
 
 
 def all_analysed(pipeline: Pipeline) -> list[dict[str, Any]]:

@@ -8,6 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+DATA = sorted((Path(__file__).parents[1] / "data").glob("*.jsonl.gz"))
+"""The real logs; see tests/data/README.md."""
+
 Found = tuple[str, int, float, float]
 """Service, event count, first and last event time in seconds."""
 
@@ -40,9 +43,8 @@ def incidents_of(
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """The events of a JSONL file, gzipped or not."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as lines:
+    """The events of a gzipped JSONL file."""
+    with gzip.open(path, "rt") as lines:
         return [json.loads(line) for line in lines]
 
 

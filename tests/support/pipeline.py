@@ -97,6 +97,17 @@ class Pipeline:
         """Run the command line; gives what it printed."""
         return self._run("ops_assist", *arguments)
 
+    def background_command(self, *arguments: str) -> subprocess.Popen[str]:
+        """Run the command line beside the test; its output is for the test to read."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "ops_assist", *arguments],
+            env=self.environment,
+            cwd=_ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def incidents(self, **query: Any) -> list[dict[str, Any]]:
         """What GET /api/v1/incidents answers; an empty list while the service is away."""
         try:
