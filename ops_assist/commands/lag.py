@@ -59,11 +59,23 @@ async def _lags(settings: Settings, wanted: str) -> list[Lag]:
 
 async def _committed(client: AIOKafkaAdminClient, wanted: str) -> dict[str, dict[TopicPartition, int]]:
     groups = [wanted] if wanted else sorted({group for group, *_ in await client.list_consumer_groups()})
+    # Each partition by name: the embedded broker does not understand the question for all of a group's.
+    partitions = await _partitions(client)
     found = {}
     for group in groups:
-        offsets = await client.list_consumer_group_offsets(group)
+        offsets = await client.list_consumer_group_offsets(group, partitions=partitions)
         found[group] = {partition: meta.offset for partition, meta in offsets.items() if meta.offset >= 0}
     return found
+
+
+async def _partitions(client: AIOKafkaAdminClient) -> list[TopicPartition]:
+    """All partitions of the cluster but those of Kafka's own topics."""
+    topics = [topic for topic in await client.list_topics() if not topic.startswith("__")]
+    return [
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in (await client.describe_topics(topics) if topics else [])
+        for partition in topic["partitions"]
+    ]
 
 
 def _rows(committed: Mapping[str, Mapping[TopicPartition, int]], ends: Mapping[TopicPartition, int]) -> Iterable[Lag]:

@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 import httpx
 from aiokafka.errors import KafkaError
 
 from deploy.brokers.base import Broker, BrokerError
 from deploy.brokers.child import StateInUseError
 from deploy.brokers.choose import choose_broker
+from deploy.brokers.embedded import EmbeddedBroker
 from deploy.postgres import EmbeddedPostgres, PostgresError
 from ops_assist.running import Running, forget_running, write_running
 from ops_assist.supervisor.environment import database_address, service_environment
+from ops_assist.supervisor.fresh_database import fresh_database
 from ops_assist.supervisor.screen import Screen
 from ops_assist.supervisor.server import Server
 from ops_assist.supervisor.service import Service, ServiceNotReadyError, ServiceSpec
@@ -34,6 +37,7 @@ StartError = (
     TopicsUnsuitable,
     ServiceNotReadyError,
     KafkaError,
+    asyncpg.PostgresError,
     OSError,
 )
 """What can go wrong at a start; each says in its text what and what to do."""
@@ -55,7 +59,7 @@ Services = Callable[[Settings], Sequence[ServiceSpec]]
 
 
 class Pipeline:
-    """One run of the pipeline. `settings.state_dir` is this process's alone."""
+    """One run of the pipeline, made within a running loop. `settings.state_dir` is this process's alone."""
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class Pipeline:
         self._specs = services(settings)
         self._broker = None if settings.kafka_bootstrap_servers else Server("the broker", self._make_broker)
         self._database = None if settings.database_url else Server("PostgreSQL", self._make_database)
+        self._begins_empty: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._services: list[Service] = []
         self._jobs: list[Service] = []
         self._logs: dict[str, ServiceLog] = {}
@@ -104,7 +109,9 @@ class Pipeline:
 
     async def _start_broker(self) -> None:
         if self._broker is not None:
-            broker = await self._broker.start(_SERVER_SECONDS)
+            broker = await self._broker.make()
+            self._begins_empty.set_result(isinstance(broker, EmbeddedBroker))
+            await self._broker.start(_SERVER_SECONDS)
             limits = f" ({', '.join(broker.limitations)})" if broker.limitations else ""
             self._broker_words = f"{broker.name} at {broker.bootstrap_servers}{limits}"
             self._use(
@@ -119,8 +126,9 @@ class Pipeline:
     async def _start_database(self) -> None:
         if self._database is not None:
             database = await self._database.start(_SERVER_SECONDS)
-            self._use(database_url=database.url)
-            self._screen.stage(f"PostgreSQL serves at {database_address(database.url)}")
+            empty = self._broker is not None and await self._begins_empty
+            self._use(database_url=await fresh_database(database.url) if empty else database.url)
+            self._screen.stage(f"PostgreSQL serves at {database_address(self._settings.database_url)}")
         migration = self._launch(ServiceSpec("migrate", ("-m", "query_api.migrate"), 0))
         self._jobs.append(migration)
         obituary = await migration.ended()

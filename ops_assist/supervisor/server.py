@@ -43,17 +43,28 @@ class Server(Generic[T]):
         self._starting: asyncio.Task[T] | None = None
         self._serves = False
 
+    async def make(self) -> T:
+        """Make it; what goes wrong is raised as the maker raises it."""
+        return await self._in_thread(self._make_now)
+
     async def start(self, within: float) -> T:
-        """Make it and start it, in `within` seconds; what goes wrong is raised as the runnable raises it."""
-        self._starting = asyncio.create_task(asyncio.to_thread(self._make_and_start, within))
-        runnable = await asyncio.shield(self._starting)
+        """Start it, made before or now, in `within` seconds; what goes wrong is raised as the runnable raises it."""
+        runnable = await self._in_thread(lambda: self._start_now(within))
         self._serves = True
         return runnable
 
-    def _make_and_start(self, timeout: float) -> T:
-        self._runnable = self._make()
-        self._runnable.start(timeout)
+    async def _in_thread(self, step: Callable[[], T]) -> T:
+        self._starting = asyncio.create_task(asyncio.to_thread(step))
+        return await asyncio.shield(self._starting)
+
+    def _make_now(self) -> T:
+        self._runnable = self._runnable or self._make()
         return self._runnable
+
+    def _start_now(self, within: float) -> T:
+        runnable = self._make_now()
+        runnable.start(within)
+        return runnable
 
     @property
     def has_crashed(self) -> bool:
