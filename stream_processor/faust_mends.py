@@ -72,16 +72,21 @@ def install(app: faust.App, *, distrust_end_offsets: bool = False) -> None:
 
 
 async def run(app: faust.App, stop: asyncio.Event) -> None:
-    """Run the app until `stop` is set, then stop it cleanly; should it crash, end the process with exit code 70."""
+    """Run the app until `stop` is set, then stop it cleanly; should it crash, end the process with exit code 70.
+
+    The broker and the topics have to be there at the start; afterwards they may go away and come back.
+    """
     starting = asyncio.create_task(app.start())
-    stopping = asyncio.create_task(stop.wait())
-    crashing = asyncio.create_task(app._crashed.wait())  # noqa: SLF001 - mode shows it as a flag only
-    await asyncio.wait({stopping, crashing}, return_when=asyncio.FIRST_COMPLETED)
+    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(app._crashed.wait())]  # noqa: SLF001 - a flag in mode
+    await asyncio.wait({starting, *ends}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and (error := starting.exception()):
+        exit_now("Faust could not start", error)
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if app.crashed:
         exit_now("Faust crashed", app.crash_reason)
-    crashing.cancel()
-    starting.cancel()
-    await asyncio.wait({starting})
+    for task in (starting, *ends):
+        task.cancel()
+    await asyncio.wait({starting, *ends})
     await app.stop()
 
 
