@@ -32,7 +32,9 @@ def configure_logging(settings: Settings, service: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    for noisy in ("aiokafka", "faust", "mode", "asyncio", "httpx", "LiteLLM", "alembic", "uvicorn.access"):
+    # aiokafka writes several lines for every retry; each service says once itself that Kafka is away.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for noisy in ("faust", "mode", "asyncio", "httpx", "LiteLLM", "alembic", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
