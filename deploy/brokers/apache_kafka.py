@@ -125,7 +125,7 @@ class ApacheKafka:
     def _format(self) -> None:
         arguments = ["format", "--config", "server.properties", "--cluster-id", _new_cluster_id()]
         done = subprocess.run(  # noqa: S603 - fixed arguments
-            [*self._java(STORAGE_TOOL_MAIN, "-XX:TieredStopAtLevel=1"), *arguments],
+            [*self._java(STORAGE_TOOL_MAIN), *arguments],
             cwd=self.home,
             capture_output=True,
             text=True,
@@ -163,7 +163,7 @@ def _write_archive(libs: Path, archive: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="classes-", dir=libs.parent) as scratch:
         written = Path(scratch) / "classes.jsa"
         broker = ApacheKafka(Path(scratch))
-        broker._launch("-XX:TieredStopAtLevel=1", f"-XX:ArchiveClassesAtExit={written}")  # noqa: SLF001 - its own class
+        broker._launch(f"-XX:ArchiveClassesAtExit={written}")  # noqa: SLF001 - its own class
         try:
             broker._await_service(_TRAINING_SECONDS)  # noqa: SLF001 - its own class
         finally:

@@ -34,7 +34,11 @@ class EmbeddedBroker:
     """One Tansu that keeps its records in memory; port 0 takes a free port and keeps it."""
 
     name: Final = "Tansu 0.6 (embedded)"
-    limitations: Final[tuple[str, ...]] = ("keeps nothing across restarts", "no idempotent producers")
+    limitations: Final[tuple[str, ...]] = (
+        "for trying and testing",
+        "keeps records in memory only",
+        "no idempotent producers, compaction or broker timestamps",
+    )
     supports_idempotence: Final = False
     end_offset_fence_needed: Final = True
 

