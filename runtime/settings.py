@@ -2,13 +2,18 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 BrokerChoice = Literal["auto", "kafka", "embedded"]
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -20,7 +25,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """One frozen object; the environment variable of a field is its name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, case_sensitive=False)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=False
+    )
 
     environment: str = Field("development", description="Shown by /health and kept on every log line.")
     log_level: LogLevel = Field("INFO", description="The least severe level that is logged.")
@@ -43,13 +50,13 @@ class Settings(BaseSettings):
     # --- Kafka ------------------------------------------------------------------------------------------
     broker: BrokerChoice = Field("auto", description="auto: Apache Kafka where Java 17 and Maven are found.")
     kafka_bootstrap_servers: str = Field("", description="A cluster of your own: host:port,host:port.")
-    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
-    kafka_sasl_mechanism: SaslMechanism | None = None
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = None
-    kafka_ssl_certfile: Path | None = None
-    kafka_ssl_keyfile: Path | None = None
+    kafka_security_protocol: SecurityProtocol = Field("PLAINTEXT", description="How to speak with the cluster.")
+    kafka_sasl_mechanism: SaslMechanism | None = Field(None, description="How to log in, where the protocol has SASL.")
+    kafka_sasl_username: str | None = Field(None, description="Who logs in.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="With which password.")
+    kafka_ssl_cafile: Path | None = Field(None, description="Authorities to trust; default: the machine's.")
+    kafka_ssl_certfile: Path | None = Field(None, description="A client certificate, where the cluster asks for one.")
+    kafka_ssl_keyfile: Path | None = Field(None, description="Its key.")
     kafka_idempotence: bool = Field(
         default=True, description="Idempotent producers; off only for brokers that cannot (the embedded one)."
     )
@@ -57,7 +64,7 @@ class Settings(BaseSettings):
         10_000, ge=1_000, description="Milliseconds without a heartbeat until a group member is given up."
     )
     topic_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of topics made at start.")
-    topic_replication_factor: int = Field(1, ge=1, le=32767)
+    topic_replication_factor: int = Field(1, ge=1, le=32767, description="Replicas of topics made at start.")
 
     # --- ingest gateway ---------------------------------------------------------------------------------
     publish_timeout: float = Field(
@@ -82,8 +89,16 @@ class Settings(BaseSettings):
     llm_model: str = Field("", description="A litellm model name, as openai/gpt-4o-mini; empty: rules only.")
     llm_api_base: str = Field("", description="The address of an OpenAI-compatible server, if not the default.")
     llm_timeout: float = Field(30.0, gt=0, le=600, description="Seconds that one model call may take.")
-    llm_max_concurrency: int = Field(2, ge=1, le=64)
-    openai_api_key: SecretStr | None = None
+    llm_max_concurrency: int = Field(2, ge=1, le=64, description="Model calls under way at once.")
+    openai_api_key: SecretStr | None = Field(None, description="With it alone, LLM_MODEL is openai/gpt-4o-mini.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: str) -> str:
+        scheme, _, rest = url.partition("://")
+        if url and (scheme not in ("postgresql", "postgres", "postgresql+asyncpg") or not rest):
+            raise ValueError("takes postgresql://user:password@host:port/name")
+        return f"postgresql://{rest}" if url else ""
 
     @model_validator(mode="after")
     def _sasl_is_complete(self) -> Self:

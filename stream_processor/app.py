@@ -9,6 +9,7 @@ from typing import Any, Final
 import faust
 from faust.types import TP, EventT
 
+from runtime import metrics
 from runtime.settings import Settings
 from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS
 from stream_processor import faust_mends
@@ -83,6 +84,7 @@ class DetectionApp:
         return self._consumer.has_replayed(TP(EVENTS, partition))
 
     async def _tend(self) -> None:
+        metrics.STATE_ROWS.set(len(self.table))
         if self.is_ready:
             for partition in filter(self._has_replayed, self._consumer.owned_partitions()):
                 async with self._turn:
