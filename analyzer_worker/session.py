@@ -5,7 +5,6 @@ are committed only up to the first record whose analysis the broker has not ackn
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -242,8 +241,10 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
 
 async def _stop(client: Any) -> None:
     """Stop a client; one that cannot say goodbye is left."""
-    with contextlib.suppress(KafkaError, TimeoutError):
+    try:
         await asyncio.wait_for(client.stop(), _STOP_SECONDS)
+    except (KafkaError, TimeoutError) as error:
+        log.warning("client_left_behind", client=type(client).__name__, why=repr(error))
 
 
 def _place(record: Any) -> tuple[Partition, int]:

@@ -23,8 +23,8 @@ def settings_page() -> str:
         [
             "# Settings",
             "",
-            "Environment variables, or lines of a `.env` file where a command is started. A wrong one stops the start with",
-            "a line that names it. Written by `python -m runtime.reference settings`.",
+            "Environment variables, or lines of a `.env` file where a command is started. A wrong one stops the start",
+            "with a line that names it. Written by `python -m runtime.reference settings`.",
             "",
             "| setting | default | meaning |",
             "|---|---|---|",

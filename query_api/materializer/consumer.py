@@ -98,7 +98,9 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             self._positions.pop(Source(*partition), None)
 
     async def _consume(self) -> None:
-        consumer = make_consumer(self._settings, group_id=GROUP, client_id="materializer", **_OPTIONS)
+        # aiokafka joins in the background, whatever the loop waits for: nobody needs longer to come back to the group.
+        options = _OPTIONS | {"rebalance_timeout_ms": self._settings.kafka_session_timeout_ms}
+        consumer = make_consumer(self._settings, group_id=GROUP, client_id="materializer", **options)
         consumer.subscribe(list(TOPICS), listener=self)
         try:
             await consumer.start()

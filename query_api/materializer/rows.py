@@ -8,12 +8,13 @@ import msgspec
 
 from query_api.text import clean, clean_deep, may_hold_nul
 from schemas.analysis import Analysis
-from schemas.codec import Place, UnreadableRecord, decode_analysis, decode_events, decode_incident_events
+from schemas.codec import Place, UnreadableRecord, decode_analysis, decode_events, decode_incident_events, encode_events
 from schemas.codec import decode_incident as decode_incident_record
 from schemas.event import Event, InvalidEvent
 from schemas.incident import Incident
 from schemas.placement import home_partition
 from schemas.timestamps import to_datetime, to_rfc3339
+from schemas.topics import MAX_EVENT_BYTES
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -67,7 +68,9 @@ def event_rows(record: Record, partitions: int) -> list[EventColumns]:
     return [
         _event_row(record, index, event, tidy)
         for index, event in decode_events(record.value, place)
-        if not isinstance(event, InvalidEvent) and home_partition(event.service, partitions) == record.partition
+        if not isinstance(event, InvalidEvent)
+        and home_partition(event.service, partitions) == record.partition
+        and not _is_too_large(event, record)
     ]
 
 
@@ -145,6 +148,11 @@ def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 def as_json(rows: Sequence[dict[str, Any]]) -> str:
     """Rows as the document that `jsonb_to_recordset` takes."""
     return _encode(rows).decode()
+
+
+def _is_too_large(event: Event, record: Record) -> bool:
+    """The processor dead-letters such an event: no record of the pipeline's own could carry it."""
+    return len(record.value or b"") > MAX_EVENT_BYTES and len(encode_events([event])) > MAX_EVENT_BYTES
 
 
 def _as_it_is(value: Any) -> Any:
