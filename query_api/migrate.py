@@ -1,7 +1,9 @@
-"""Brings the database's schema up to date: `python -m query_api.migrate`."""
+"""Brings the database's schema up to date: `python -m query_api.migrate`; `--empty` empties the view as well."""
 
+import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,12 +76,15 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Migrate the database of the settings; 0 where it is up to date, else 1 and one line that says why not."""
+    parser = argparse.ArgumentParser(prog="query_api.migrate", description="Bring the view's schema up to date.")
+    parser.add_argument("--empty", action="store_true", help="empty the view too: the broker has begun anew")
+    wanted = parser.parse_args(arguments)
     try:
         settings = load_settings()
         _check(settings)
-        asyncio.run(migrate(settings.database_url))
+        asyncio.run(_run(settings.database_url, empty=wanted.empty))
     except SettingsError as error:
         sys.stderr.write(f"query_api.migrate: {error}\n")
         return 1
@@ -87,6 +92,12 @@ def main() -> int:
         sys.stderr.write(f"query_api.migrate: the database cannot be reached or refused: {error}\n")
         return 1
     return 0
+
+
+async def _run(database_url: str, *, empty: bool) -> None:
+    await migrate(database_url)
+    if empty:
+        await empty_view(database_url)
 
 
 def _check(settings: Settings) -> None:

@@ -40,8 +40,9 @@ async def test_many_at_once(database_url: str) -> None:
 def test_from_any_directory(database_url: str, tmp_path: Path) -> None:
     """The command finds its steps wherever it is called from."""
     done = _run(database_url, tmp_path)
+    emptied = _run(database_url, tmp_path, "--empty")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert [(run.returncode, run.stderr) for run in (done, emptied)] == [(0, "")] * 2
 
 
 def test_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
@@ -55,9 +56,9 @@ def test_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
     assert [text.count("\n") for text in (unreachable.stderr, unset.stderr)] == [1, 1]
 
 
-def _run(url: str, directory: Path) -> subprocess.CompletedProcess[str]:
+def _run(url: str, directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "query_api.migrate"],
+        [sys.executable, "-m", "query_api.migrate", *options],
         env={"DATABASE_URL": url},
         cwd=directory,
         capture_output=True,
