@@ -39,7 +39,7 @@ MAX_BATCH: Final = 500
 MAX_LEARNED: Final = 20_000
 """Analyses read back for each partition at its assignment; an incident older than these may be analysed once more."""
 _POLL_MS: Final = 300
-_STOP_SECONDS: Final = 4.0
+_STOP_SECONDS: Final = 6.0
 _EVERYTHING: Final = 1 << 62
 
 
@@ -240,11 +240,14 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
 
 
 async def _stop(client: Any) -> None:
-    """Stop a client; one that cannot say goodbye is left."""
+    """Stop a client; where the broker lets it wait for its goodbye, only its connections are closed."""
     try:
         await asyncio.wait_for(client.stop(), _STOP_SECONDS)
     except (KafkaError, TimeoutError) as error:
         log.warning("client_left_behind", client=type(client).__name__, why=repr(error))
+        connections = getattr(client, "_client", None)
+        if connections:
+            await connections.close()  # what the client's own stop would have done last
 
 
 def _place(record: Any) -> tuple[Partition, int]:

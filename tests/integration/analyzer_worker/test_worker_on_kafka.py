@@ -268,10 +268,10 @@ async def test_a_pending_analysis_is_taken_up_after_a_crash(
     hold = asyncio.Event()
 
     def stuck_for_this_one(body: dict[str, object]) -> Answer:
-        return Answer(seconds=60) if "STUCK" in str(body) and not hold.is_set() else honest(body)
+        return Answer(seconds=600) if "STUCK" in str(body) and not hold.is_set() else honest(body)
 
     server.behaviour = stuck_for_this_one
-    async with cut_off(with_model):
+    async with cut_off(with_model.model_copy(update={"llm_timeout": 600.0})):
         stuck = await publish_incident(producer, *[f"{POOL} STUCK"] * 5)
         await analyses.of(stuck)
         free = await publish_incident(producer, *[POOL] * 5)
