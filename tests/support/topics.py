@@ -26,8 +26,8 @@ def unique(what: str) -> str:
 async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A started administration client."""
     client = AIOKafkaAdminClient(**connection_options(settings))
-    await client.start()
     try:
+        await client.start()
         yield client
     finally:
         await client.close()
@@ -37,8 +37,8 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
 async def producer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
     """A started producer of the pipeline."""
     client = make_producer(settings, "test", **options)
-    await client.start()
     try:
+        await client.start()
         yield client
     finally:
         await client.stop()
@@ -50,8 +50,8 @@ async def consumer(
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer of the pipeline."""
     client = make_consumer(settings, *topics, group_id=group_id, **options)
-    await client.start()
     try:
+        await client.start()
         yield client
     finally:
         await client.stop()
