@@ -1,7 +1,10 @@
 """The locked lists fit the project's own statement of what it needs."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME: list[str] = PROJECT["dependencies"]
+PACKAGES = (
+    *("schemas", "runtime", "ingest_gateway", "stream_processor"),
+    *("analyzer_worker", "query_api", "ops_assist", "deploy"),
+)
 TEST: list[str] = PROJECT["optional-dependencies"]["test"]
 
 
@@ -46,3 +53,34 @@ def test_every_pin_has_hashes_and_no_place(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text
     assert len(_pins(lock)) <= text.count("--hash=sha256:")
+
+
+def _imported(package: str) -> set[str]:
+    """The top-level modules that a package of ours imports."""
+    nodes = (node for path in (ROOT / package).rglob("*.py") for node in ast.walk(ast.parse(path.read_text())))
+    names = {
+        name
+        for node in nodes
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""] * (not node.level)
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - set(PACKAGES) - {"tests", ""}
+
+
+@pytest.mark.parametrize(("packages", "needed"), [(PACKAGES, RUNTIME), (("tests",), [*RUNTIME, *TEST])])
+def test_every_import_is_of_a_dependency_that_is_named(packages: tuple[str, ...], needed: list[str]) -> None:
+    """What comes along with another package today may not come tomorrow, or not without the packages for tests."""
+    named = {canonicalize_name(Requirement(text).name) for text in needed}
+    of_module = packages_distributions()
+    unnamed = {
+        module
+        for package in packages
+        for module in _imported(package)
+        if not named & {canonicalize_name(name) for name in of_module.get(module, [])}
+    }
+    assert unnamed == set()
