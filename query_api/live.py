@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from query_api.database import DRIVER_ERRORS, Database, DatabaseAway, connect
 from query_api.materializer.statements import CHANNEL
 from query_api.models import ChangeRow, IncidentRow
+from query_api.pause import pause
 from query_api.views import incident_summary
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class Live:
         self._listeners: set[Listener] = set()
         self._notified = asyncio.Event()
         self._progress = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -82,6 +84,7 @@ class Live:
 
     async def stop(self) -> None:
         """End the streams and follow no more."""
+        self._stopping.set()
         self.end_streams()
         if self._task:
             self._task.cancel()
@@ -111,12 +114,7 @@ class Live:
 
     async def progress(self, seconds: float) -> None:
         """Wait until something changed, at most `seconds`."""
-        progress = self._progress
-        try:
-            async with asyncio.timeout(seconds):
-                await progress.wait()
-        except TimeoutError:
-            return
+        await pause(self._progress, seconds)
 
     async def missed(self, after: int, until: int) -> AsyncIterator[bytes]:
         """The changes with ids after `after` up to `until`; a reset where the log no longer has them all."""
@@ -131,12 +129,13 @@ class Live:
             after = page[-1][0].id
 
     async def _run(self) -> None:
-        while True:
+        # Cancelling a driver that connects can come out as a TimeoutError: look whether the stop was meant.
+        while not self._stopping.is_set():
             try:
                 await self._follow()
             except (DatabaseAway, *DRIVER_ERRORS) as error:
                 log.warning("change_log_away", why=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
+                await pause(self._stopping, _RETRY_SECONDS)
 
     async def _follow(self) -> None:
         connection = await connect(self._database.url)

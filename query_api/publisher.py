@@ -7,6 +7,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from query_api.pause import pause
 from runtime.kafka import make_producer
 from runtime.settings import Settings
 from schemas.codec import encode
@@ -30,6 +31,7 @@ class Publisher:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         self._why = "not connected to Kafka yet"
 
     def start(self) -> None:
@@ -38,6 +40,7 @@ class Publisher:
 
     async def stop(self) -> None:
         """Stop connecting, or send what is left and disconnect."""
+        self._stopping.set()
         if self._connecting:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
@@ -69,7 +72,7 @@ class Publisher:
         return None
 
     async def _connect(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             producer = make_producer(self._settings, "query-api", request_timeout_ms=_DELIVERY_MS)
             try:
                 await producer.start()
@@ -77,7 +80,7 @@ class Publisher:
                 self._why = f"not connected to Kafka ({error})"
                 log.warning("kafka_away", why=str(error))
                 await producer.stop()
-                await asyncio.sleep(_RETRY_SECONDS)
+                await pause(self._stopping, _RETRY_SECONDS)
             except asyncio.CancelledError:
                 await producer.stop()
                 raise

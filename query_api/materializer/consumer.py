@@ -13,6 +13,7 @@ from query_api.database import DRIVER_ERRORS, DatabaseAway, is_away
 from query_api.materializer.batch import TOPICS, Batch, Source, make_batch
 from query_api.materializer.rows import Record
 from query_api.materializer.store import Outrun, Store
+from query_api.pause import pause
 from runtime.kafka import make_consumer
 from runtime.metrics import RECORDS_UNREADABLE
 from runtime.settings import Settings
@@ -245,9 +246,4 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def _wait(self, delay: float) -> float:
         """Wait for `delay` seconds or the stop; gives the next delay."""
-        try:
-            async with asyncio.timeout(delay):
-                await self._stop.wait()
-        except TimeoutError:
-            return min(delay * 2, _LONGEST_DELAY)
-        return delay
+        return delay if await pause(self._stop, delay) else min(delay * 2, _LONGEST_DELAY)

@@ -9,13 +9,13 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
-import uvicorn
 
 from query_api.app import create_app
 from query_api.materializer.store import Store
 from query_api.migrate import migrate
 from runtime.health import server
 from runtime.settings import Settings, load_settings
+from tests.integration.query_api.running import has_started
 from tests.support.databases import Databases
 from tests.support.waiting import eventually
 from tests.unit.query_api.view_records import Fill, Log, Rows
@@ -77,6 +77,12 @@ def view_settings(view_url: str) -> Settings:
 
 
 @pytest.fixture
+def settings(kafka_settings: Settings, view_url: str) -> Settings:
+    """The module's Kafka and the test's view."""
+    return kafka_settings.model_copy(update={"database_url": view_url})
+
+
+@pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """Serves the API for some settings on a free port and gives a client for it."""
     async with AsyncExitStack() as stack:
@@ -87,15 +93,11 @@ async def serve() -> AsyncIterator[Serve]:
         yield run
 
 
-async def _started(http: uvicorn.Server) -> bool:
-    return http.started
-
-
 @asynccontextmanager
 async def _served(settings: Settings, options: dict[str, Any]) -> AsyncIterator[httpx2.AsyncClient]:
     http = server(create_app(settings, **options), settings, 0)
     serving = asyncio.create_task(http.serve())
-    await eventually(lambda: _started(http), what="the start of the API")
+    await eventually(lambda: has_started(http), what="the start of the API")
     port = http.servers[0].sockets[0].getsockname()[1]
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:

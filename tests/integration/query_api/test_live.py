@@ -8,13 +8,13 @@ from typing import NamedTuple
 import httpx2
 import msgspec
 import pytest
-import uvicorn
 
 from query_api.app import create_app
 from query_api.database import Database, connect
 from query_api.live import Listener, Live
 from runtime.health import server
 from runtime.settings import Settings
+from tests.integration.query_api.running import has_started
 from tests.support.waiting import eventually
 from tests.unit.query_api.view_records import Fill, Log, Rows, analysis, incident
 
@@ -177,7 +177,7 @@ async def test_open_streams_do_not_hold_the_stop(view_settings: Settings) -> Non
     """A server that is told to stop ends its streams and is gone within two seconds."""
     http = server(create_app(view_settings), view_settings, 0)
     serving = asyncio.create_task(http.serve())
-    await eventually(lambda: _started(http), what="the start")
+    await eventually(lambda: has_started(http), what="the start")
     port = http.servers[0].sockets[0].getsockname()[1]
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as api:
         await _ready(api)
@@ -186,7 +186,3 @@ async def test_open_streams_do_not_hold_the_stop(view_settings: Settings) -> Non
             async with asyncio.timeout(2):
                 await serving
             assert [event async for event in events] == []
-
-
-async def _started(http: uvicorn.Server) -> bool:
-    return http.started

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,12 @@ from runtime.settings import Settings
 from schemas.codec import encode
 from schemas.placement import home_partition
 from schemas.topics import EVENTS, INCIDENTS
+from tests.integration.query_api.running import materializing
 from tests.support.brokers import both_brokers
 from tests.support.waiting import eventually
 from tests.unit.query_api.view_records import Rows, event, incident
 
 pytestmark = both_brokers
-
-
-@pytest.fixture
-def settings(kafka_settings: Settings, view_url: str) -> Settings:
-    """The module's Kafka and the test's view."""
-    return kafka_settings.model_copy(update={"database_url": view_url})
 
 
 @pytest.fixture
@@ -42,17 +36,6 @@ async def producer(kafka_settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     await producer.start()
     yield producer
     await producer.stop()
-
-
-@asynccontextmanager
-async def _materializing(settings: Settings) -> AsyncIterator[Materializer]:
-    materializer = Materializer(settings)
-    running = asyncio.create_task(materializer.run())
-    try:
-        yield materializer
-    finally:
-        materializer.stop()
-        await running
 
 
 async def _send(producer: AIOKafkaProducer, service: str, numbers: range) -> None:
@@ -76,7 +59,7 @@ async def _count(rows: Rows, service: str) -> int:
 
 async def test_events_and_incidents_arrive_once(settings: Settings, producer: AIOKafkaProducer, rows: Rows) -> None:
     """Everything sent is in the view, once, and Kafka's own offsets say that it was read."""
-    async with _materializing(settings) as materializer:
+    async with materializing(settings) as materializer:
         await _send(producer, "once", range(500))
         await eventually(lambda: _has(rows, "once", 500), what="500 events")
         assert (await materializer.kafka_check(), await materializer.database_check()) == (None, None)
@@ -106,10 +89,10 @@ async def _lag_is_shown(settings: Settings, rows: Rows) -> bool:
 async def test_many_lives_are_as_one(settings: Settings, producer: AIOKafkaProducer, rows: Rows) -> None:
     """Stopped and started again and again in the middle of the records, it neither loses nor doubles any."""
     for life in range(3):
-        async with _materializing(settings):
+        async with materializing(settings):
             await _send(producer, "lives", range(life * 100, life * 100 + 100))
             await eventually(partial(_at_least, rows, "lives", life * 50 + 1), what="some events")
-    async with _materializing(settings):
+    async with materializing(settings):
         await eventually(lambda: _has(rows, "lives", 300), what="300 events")
 
     assert await rows("SELECT version FROM incidents WHERE key = 'lives'") == [{"version": 300}]
@@ -122,20 +105,20 @@ async def _at_least(rows: Rows, service: str, count: int) -> bool:
 async def test_offsets_of_kafka_do_not_matter(settings: Settings, producer: AIOKafkaProducer, rows: Rows) -> None:
     """A new, empty view is filled from the start, although the group has read everything before."""
     await _send(producer, "fresh", range(10))
-    async with _materializing(settings):
+    async with materializing(settings):
         await eventually(lambda: _has(rows, "fresh", 10), what="the first filling")
     await rows("TRUNCATE events, incidents, consumer_offsets")
 
-    async with _materializing(settings):
+    async with materializing(settings):
         await eventually(lambda: _has(rows, "fresh", 10), what="the second filling")
 
 
 async def test_two_share_the_work(settings: Settings, producer: AIOKafkaProducer, rows: Rows) -> None:
     """A second one joins and leaves in the middle of the records: everything arrives, once."""
     services = [f"shared-{number}" for number in range(6)]
-    async with _materializing(settings):
+    async with materializing(settings):
         await asyncio.gather(*(_send(producer, service, range(100)) for service in services))
-        async with _materializing(settings) as second:
+        async with materializing(settings) as second:
             await eventually(lambda: _is_assigned(second), what="partitions for the second")
             await asyncio.gather(*(_send(producer, service, range(100, 200)) for service in services))
             await eventually(lambda: _all_have(rows, 6 * 200), what="the records of both")
@@ -158,7 +141,7 @@ async def test_visible_within_200_ms(settings: Settings, producer: AIOKafkaProdu
     """From the broker's acknowledgement to the row, at the 95th percentile of 100 records, one after the other."""
     home = home_partition("quick", 3)
     delays = []
-    async with _materializing(settings) as materializer:
+    async with materializing(settings) as materializer:
         await eventually(lambda: _is_assigned(materializer), what="an assignment")
         for version in range(1, 101):
             record = encode(incident("quick", version, service="quick", partition=home))
@@ -191,7 +174,7 @@ async def test_killed_postgres_loses_nothing(
     """PostgreSQL is killed in the middle of the records and comes back: /readyz said so, and everything is there."""
     await migrate(own_postgres.url)
     settings = kafka_settings.model_copy(update={"database_url": own_postgres.url})
-    async with _materializing(settings) as materializer:
+    async with materializing(settings) as materializer:
         await _send(producer, "killed", range(200))
         await eventually(lambda: _fetched(own_postgres.url, 1), what="the first events")
         await asyncio.to_thread(own_postgres.kill)
@@ -222,11 +205,11 @@ async def test_log_that_was_made_anew_is_not_taken_for_the_old(
     if isinstance(broker, EmbeddedBroker):
         pytest.skip("the embedded broker does not say that an offset is out of range")
     await _send(producer, "anew", range(1))
-    async with _materializing(settings):
+    async with materializing(settings):
         await eventually(lambda: _has(rows, "anew", 1), what="the event")
     await rows("UPDATE consumer_offsets SET next_offset = 1000000")
 
-    async with _materializing(settings) as materializer:
+    async with materializing(settings) as materializer:
 
         async def told() -> bool:
             return "made anew" in (await materializer.kafka_check() or "")
@@ -241,7 +224,7 @@ async def test_refused_value_does_not_stop_the_rest(settings: Settings, producer
         record = incident(key, service="refused", partition=home, threshold=threshold)
         await producer.send_and_wait(INCIDENTS, encode(record), key.encode(), home)
 
-    async with _materializing(settings):
+    async with materializing(settings):
 
         async def arrived() -> bool:
             return len(await rows("SELECT FROM incidents WHERE service = 'refused'")) == 2

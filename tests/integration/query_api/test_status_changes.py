@@ -3,14 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from query_api.materializer.consumer import Materializer
 from runtime.kafka import make_consumer, make_producer
 from runtime.settings import Settings
 from schemas.codec import decode_analysis_request, decode_status_change, encode
@@ -19,6 +17,7 @@ from schemas.placement import home_partition
 from schemas.status_change import StatusChange
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, INCIDENT_STATUS, INCIDENTS
 from tests.integration.query_api.conftest import Serve
+from tests.integration.query_api.running import materializing
 from tests.support.waiting import eventually
 from tests.unit.query_api.view_records import OPENED, analysis, incident
 
@@ -80,29 +79,12 @@ class Pipeline:
             await producer.stop()
 
 
-@asynccontextmanager
-async def _materializing(settings: Settings) -> AsyncIterator[Materializer]:
-    materializer = Materializer(settings)
-    running = asyncio.create_task(materializer.run())
-    try:
-        yield materializer
-    finally:
-        materializer.stop()
-        await running
-
-
-@pytest.fixture
-def settings(kafka_settings: Settings, view_url: str) -> Settings:
-    """The module's Kafka and the test's view."""
-    return kafka_settings.model_copy(update={"database_url": view_url})
-
-
 @pytest.fixture
 async def pipeline(settings: Settings, serve: Serve, request: pytest.FixtureRequest) -> AsyncIterator[Pipeline]:
     """One open incident, visible over HTTP."""
     api = await serve(settings, analyze_seconds=1.0)
     pipeline = Pipeline(api, settings, request.node.name)
-    async with _materializing(settings):
+    async with materializing(settings):
         await pipeline.publish(incident(pipeline.key, partition=HOME))
 
         async def visible() -> int:
