@@ -10,6 +10,7 @@ from schemas.event import Event, InvalidEvent, WireEvent, event_from_object, to_
 from schemas.identity import derived_event_id
 from schemas.incident import Incident, IncidentEvents
 from schemas.status_change import StatusChange
+from schemas.topics import MAX_RECORD_BYTES
 
 encode: Final = msgspec.json.Encoder().encode
 """Any record of the schemas, or a list of event dicts, as JSON bytes."""
@@ -79,7 +80,7 @@ def decode_events(value: bytes | None, place: Place) -> Iterator[tuple[int, Even
         UnreadableRecord: where the value as a whole cannot be read.
     """
     try:
-        wires = _decode_wire(value) if value else None
+        wires = _decode_wire(value) if value and len(value) <= MAX_RECORD_BYTES else None
     except (msgspec.DecodeError, ValueError, RecursionError):
         wires = None
     if wires is None:
@@ -114,6 +115,9 @@ def _decode_field_by_field(value: bytes | None, place: Place) -> Iterator[tuple[
 def _decode_value(value: bytes | None) -> Any:
     if not value:
         raise UnreadableRecord("the record has no value")
+    if len(value) > MAX_RECORD_BYTES:
+        # The broker limits what a batch has compressed: a value may still be many times larger.
+        raise UnreadableRecord(f"a value of {len(value):,} bytes, more than the {MAX_RECORD_BYTES:,} of a record")
     try:
         content = _decode_any(value)
     except UnicodeDecodeError as error:

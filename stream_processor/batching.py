@@ -100,6 +100,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # aiokafka leaves a partition out of the next fetch while its records are still with us, and the next fetch
         # then waits this long for the others: Faust's fixed 1,500 ms would be the latency of a quiet topic.
         consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS  # noqa: SLF001 - Faust has no setting for it
+        # Faust reads aborted transactions of foreign producers unless it writes transactions itself.
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - the same
         return consumer
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:

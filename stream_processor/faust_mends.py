@@ -209,6 +209,7 @@ class SoundRecovery(Recovery):
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",  # an end is then where the sources can be read to
             fetch_max_wait_ms=20,  # a waiting fetch holds up every other request to that broker
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),

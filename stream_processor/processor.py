@@ -25,7 +25,7 @@ from stream_processor.detection import detect
 from stream_processor.lifecycle import change_status, fall_quiet_by_clock
 from stream_processor.outgoing import Outgoing
 from stream_processor.rules import RuleSet
-from stream_processor.sorting import Record, late_letter, rekeyed, sort_records
+from stream_processor.sorting import DeadLetter, Record, late_letter, rekeyed, sort_records
 from stream_processor.state import (
     ServiceState,
     decode_ended,
@@ -83,7 +83,7 @@ class Processor:
         decisions = Decisions(partition)
         states = [self._detect(service, arrivals, decisions) for service, arrivals in found.here.items()]
         late = [late_letter(a, partition, self._state(a.event.service).newest) for a in decisions.late]
-        dead = [letter for _, letter in found.dead]
+        dead = [dead.letter for dead in found.dead]
         await self._publisher.publish(
             partition, [*rekeyed(found.elsewhere, self._partitions), *dead, *late, *_outgoing(decisions)]
         )
@@ -198,12 +198,12 @@ def _outgoing(decisions: Decisions) -> list[Outgoing]:
     return [*events, *incidents]
 
 
-def _count(dead: list[tuple[str, Outgoing]], elsewhere: Iterable[Sequence[object]], decisions: Decisions) -> None:
+def _count(dead: Sequence[DeadLetter], elsewhere: Iterable[Sequence[object]], decisions: Decisions) -> None:
     for reason, count in decisions.ledger.items():
         metrics.EVENTS_PROCESSED.labels(reason).inc(count)
-    for fault, _ in dead:
-        metrics.EVENTS_PROCESSED.labels("dead_lettered").inc()
-        metrics.RECORDS_DEAD_LETTERED.labels(fault).inc()
+    for fault, _, count in dead:
+        metrics.EVENTS_PROCESSED.labels("dead_lettered").inc(count)
+        metrics.RECORDS_DEAD_LETTERED.labels(fault).inc(count)
     moved = sum(len(events) for events in elsewhere)
     if moved:
         metrics.EVENTS_PROCESSED.labels("rekeyed").inc(moved)

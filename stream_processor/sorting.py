@@ -1,7 +1,7 @@
 """What some records of `ops.events` hold: events that belong here, events of other places, and what cannot be read."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -9,9 +9,12 @@ from schemas.codec import Place, UnreadableRecord, decode_events, encode_events,
 from schemas.event import Event, InvalidEvent
 from schemas.placement import home_partition
 from schemas.timestamps import MICROSECONDS, to_rfc3339
-from schemas.topics import EVENTS, EVENTS_DLQ, EVENTS_LATE, MAX_EVENT_BYTES, PACK_BYTES, Header
+from schemas.topics import EVENTS, EVENTS_DLQ, EVENTS_LATE, MAX_EVENT_BYTES, MAX_RECORD_BYTES, PACK_BYTES, Header
 from stream_processor.decisions import Arrival
 from stream_processor.outgoing import Outgoing
+
+_SINGLY: Final = 100
+"""Broken events of one array that get a dead letter each; those after them share one, so that junk stays cheap."""
 
 
 class Record(Protocol):
@@ -25,35 +28,61 @@ class Record(Protocol):
     value: bytes | None
 
 
+class DeadLetter(NamedTuple):
+    """What could not be taken in, and how many events that is; a record that cannot be read counts as one."""
+
+    fault: str
+    letter: Outgoing
+    events: int = 1
+
+
 class Sorted:
     """The content of some records, sorted: `here` by service in order of the log, `elsewhere` by service likewise."""
 
     def __init__(self) -> None:
         self.here: dict[str, list[Arrival]] = {}
         self.elsewhere: dict[str, list[Event]] = {}
-        self.dead: list[tuple[str, Outgoing]] = []
+        self.dead: list[DeadLetter] = []
+
+
+class _Broken(NamedTuple):
+    """An event of a record that cannot be taken in."""
+
+    place: int
+    fault: str
+    detail: str
 
 
 def sort_records(records: Iterable[Record], partitions: int) -> Sorted:
     """Read `records` of one partition of `ops.events`, which has `partitions` in all."""
     found = Sorted()
     for record in records:
-        place = Place(record.topic, record.partition, record.offset, record.timestamp * 1000)
         try:
-            for index, event in decode_events(record.value, place):
-                if isinstance(event, InvalidEvent):
-                    found.dead.append(("invalid", _dead_letter(record, "invalid", str(event), index)))
-                elif len(record.value or b"") > MAX_EVENT_BYTES and len(encode_events([event])) > MAX_EVENT_BYTES:
-                    detail = f"the event is larger than {MAX_EVENT_BYTES:,} bytes"
-                    found.dead.append(("too_large", _dead_letter(record, "too_large", detail, index)))
-                elif home_partition(event.service, partitions) == place.partition:
-                    arrival = Arrival(event, place.offset, index, place.received_at)
-                    found.here.setdefault(event.service, []).append(arrival)
-                else:
-                    found.elsewhere.setdefault(event.service, []).append(event)
+            broken = _sort_record(record, partitions, found)
         except UnreadableRecord as unreadable:
-            found.dead.append(("unreadable", _dead_letter(record, "unreadable", str(unreadable))))
+            found.dead.append(
+                DeadLetter("unreadable", _dead_letter(record, record.value, "unreadable", str(unreadable)))
+            )
+        else:
+            found.dead += _dead_letters(record, broken)
     return found
+
+
+def _sort_record(record: Record, partitions: int, found: Sorted) -> list[_Broken]:
+    place = Place(record.topic, record.partition, record.offset, record.timestamp * 1000)
+    is_large = len(record.value or b"") > MAX_EVENT_BYTES
+    broken: list[_Broken] = []
+    for index, event in decode_events(record.value, place):
+        if isinstance(event, InvalidEvent):
+            broken.append(_Broken(index, "invalid", str(event) if len(broken) <= _SINGLY else ""))
+        elif is_large and len(encode_events([event])) > MAX_EVENT_BYTES:
+            broken.append(_Broken(index, "too_large", f"the event is larger than {MAX_EVENT_BYTES:,} bytes"))
+        elif home_partition(event.service, partitions) == place.partition:
+            arrival = Arrival(event, place.offset, index, place.received_at)
+            found.here.setdefault(event.service, []).append(arrival)
+        else:
+            found.elsewhere.setdefault(event.service, []).append(event)
+    return broken
 
 
 def rekeyed(events: dict[str, list[Event]], partitions: int) -> list[Outgoing]:
@@ -74,17 +103,35 @@ def late_letter(arrival: Arrival, partition: int, newest: int) -> Outgoing:
     return Outgoing(EVENTS_LATE, partition, arrival.event.service.encode(), encode_events([arrival.event]), headers)
 
 
-def _dead_letter(record: Record, reason: str, detail: str, index: int | None = None) -> Outgoing:
+def _dead_letters(record: Record, broken: Sequence[_Broken]) -> Iterable[DeadLetter]:
+    """Each broken event as it was received, with what is wrong with it."""
+    if not broken:
+        return
+    elements = _elements(record.value or b"")
+    for place, fault, detail in broken[:_SINGLY]:
+        yield DeadLetter(fault, _dead_letter(record, elements[place], fault, detail, place))
+    if rest := broken[_SINGLY:]:
+        place, fault, detail = rest[0]
+        value = b"[" + b",".join(elements[other.place] for other in rest) + b"]"
+        detail = f"{len(rest):,} more broken events of one array; the first: {detail}"
+        yield DeadLetter(fault, _dead_letter(record, value, fault, detail, place), len(rest))
+
+
+def _elements(value: bytes) -> Sequence[bytes]:
+    """The events of a value that can be read, as they were received."""
+    if not value.lstrip().startswith(b"["):
+        return [value]
+    return [bytes(raw) for raw in msgspec.json.decode(value, type=list[msgspec.Raw])]
+
+
+def _dead_letter(record: Record, value: bytes | None, reason: str, detail: str, index: int | None = None) -> Outgoing:
+    key = record.key
+    if len(value or b"") > MAX_RECORD_BYTES or len(key or b"") > MAX_EVENT_BYTES:
+        # Compressed, more can come in than may go out; the headers tell where the whole of it lies.
+        value, key = value and value[:MAX_RECORD_BYTES], key and key[:MAX_EVENT_BYTES]
+        detail = f"{detail}; key and value are cut here"
     origin = (record.topic, record.partition, record.offset, record.timestamp)
-    headers = _headers(reason, detail, origin, index)
-    return Outgoing(EVENTS_DLQ, record.partition, record.key, _element(record.value, index), headers)
-
-
-def _element(value: bytes | None, index: int | None) -> bytes | None:
-    """The one event of an array that is to blame, as it was received; else the whole value."""
-    if value is None or index is None or not value.lstrip().startswith(b"["):
-        return value
-    return bytes(msgspec.json.decode(value, type=list[msgspec.Raw])[index])
+    return Outgoing(EVENTS_DLQ, record.partition, key, value, _headers(reason, detail, origin, index))
 
 
 def _headers(reason: str, detail: str, origin: tuple[str, int, int, int], index: int | None) -> list[tuple[str, bytes]]:
