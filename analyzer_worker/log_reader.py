@@ -22,7 +22,12 @@ class LogReader:
 
     def __init__(self, settings: Settings) -> None:
         self._consumer: AIOKafkaConsumer = make_consumer(
-            settings, group_id=None, auto_offset_reset="none", max_partition_fetch_bytes=_FETCH_BYTES
+            settings,
+            group_id=None,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            # A seek waits for the fetch under way, which may be at the end of the log.
+            fetch_max_wait_ms=20,
         )
 
     async def start(self) -> None:
@@ -52,6 +57,8 @@ class LogReader:
                     await self._read_some(queues, found)
         except TimeoutError:
             pass  # what is missing is missing; the analysis says how many events it saw
+        finally:
+            self._consumer.unsubscribe()
         return found
 
     async def _within_log(self, wanted: Mapping[TopicPartition, set[int]]) -> dict[TopicPartition, deque[int]]:

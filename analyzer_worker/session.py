@@ -34,7 +34,7 @@ from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, INCIDENTS
 
 log = structlog.get_logger(__name__)
 
-GROUP: Final = "analyzer_worker"
+GROUP: Final = "ops-analyzer"
 MAX_BATCH: Final = 500
 MAX_LEARNED: Final = 20_000
 """Analyses read back for each partition at its assignment; an incident older than these may be analysed once more."""

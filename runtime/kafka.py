@@ -69,6 +69,9 @@ def make_consumer(settings: Settings, *topics: str, group_id: str | None, **opti
         "heartbeat_interval_ms": settings.kafka_session_timeout_ms // 4,
         "max_partition_fetch_bytes": _FETCH_BYTES,
         "metadata_max_age_ms": 30_000,
+        # aiokafka leaves a partition out of the next fetch while its records are still with us, and the next fetch
+        # waits this long for the others: the default of 500 ms would be the latency of a quiet topic.
+        "fetch_max_wait_ms": 100,
     }
     return AIOKafkaConsumer(*topics, group_id=group_id, **connection_options(settings), **(defaults | options))
 

@@ -92,9 +92,9 @@ class Span(msgspec.Struct, array_like=True):
         change_id: str | None = None,
     ) -> None:
         """Write a timeline entry and, where `to` is given, take that status."""
-        before = self.status
-        self.timeline.append(Change(at, actor, what, reason, before if to else None, to, note, change_id))
-        self.status = to or before
+        before = self.status if to and to != self.status else None
+        self.timeline.append(Change(at, actor, what, reason, before, to, note, change_id))
+        self.status = to or self.status
 
     def knows_change(self, change_id: str) -> bool:
         """Whether its timeline holds the status change already."""

@@ -20,12 +20,14 @@ _DETAIL: Final = (
 Url = Annotated[str, typer.Option(help="The HTTP API; default: API_URL, else this machine.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(add_completion=False, invoke_without_command=True)
 
 
 @app.callback()
-def root() -> None:
-    """List, show and work incidents."""
+def root(context: typer.Context) -> None:
+    """List, show and work incidents; without a command, the newest are listed."""
+    if context.invoked_subcommand is None:
+        list_incidents()
 
 
 @app.command("list")
