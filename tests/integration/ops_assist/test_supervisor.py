@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.brokers.embedded import EmbeddedBroker
 from deploy.brokers.ports import is_free
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
@@ -106,13 +107,14 @@ def test_a_signal_ends_everything_cleanly(up: Up, number: signal.Signals) -> Non
 def test_the_lines_say_where_everything_is(up: Up) -> None:
     """The ready line is exactly so; the next one names broker, limits and database, and no password."""
     up.start_ready("plain", "plain")
+    wait_until(lambda: "\nbroker: " in up.text and up.text.endswith("\n"), what="the line after the ready line")
     lines = up.text.splitlines()
     ready = next(index for index, line in enumerate(lines) if line.startswith("ready"))
     http, dashboard = up.ports["HTTP"], up.ports["DASHBOARD"]
     assert lines[ready] == f"ready: http://localhost:{http} (docs at /docs), dashboard http://localhost:{dashboard}"
     assert f"at 127.0.0.1:{up.ports['BROKER']}" in lines[ready + 1]
     assert f"PostgreSQL at 127.0.0.1:{up.ports['POSTGRES']}/" in lines[ready + 1]
-    assert "keeps nothing across restarts" in lines[ready + 1]
+    assert all(limit in lines[ready + 1] for limit in EmbeddedBroker.limitations)
     assert "postgresql://" not in up.text
 
 
