@@ -11,7 +11,7 @@ from ingest_gateway.event_log import EventLog
 from ingest_gateway.kafka_log import KafkaEventLog
 from ingest_gateway.openapi import describe
 from ingest_gateway.routes import event_routes
-from runtime import problem
+from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.settings import Settings
 
@@ -33,11 +33,12 @@ def create_app(settings: Settings, log: EventLog | None = None) -> FastAPI:
         yield
         await event_log.stop()
 
-    app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan)
+    app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.budget = Budget(settings.ingest_buffer_bytes)
     problem.install(app)
     # First, because routes are tried in order and these are the ones with load on them.
     app.router.routes[:0] = event_routes(event_log, app.state.budget)
     app.include_router(health_router(settings, TITLE, {"broker": event_log.check}))
     describe(app)
+    api_docs.install(app)
     return app

@@ -18,7 +18,7 @@ from ingest_gateway.app import create_app as create_gateway
 from ops_assist.openapi_merge import merged_document
 from ops_assist.route_map import route_map
 from query_api.app import create_app as create_query_api
-from runtime import problem
+from runtime import api_docs, problem
 from runtime.health import VERSION, Check, QuietServer, health_router
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
@@ -78,16 +78,17 @@ def join(settings: Settings, *, gateway: FastAPI, query: FastAPI) -> FrontDoor:
         ):
             yield {**(gateway_state or {}), **(query_state or {})}
 
-    own = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan)
+    own = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     problem.install(own)
     checks = {"ingest_gateway": _readiness_of(gateway), "query_api": _readiness_of(query)}
     own.include_router(health_router(settings, TITLE, checks))
+    api_docs.install(own)
     return FrontDoor(own, gateway, query)
 
 
 def _own_paths(own: FastAPI) -> set[str]:
-    documents = {own.openapi_url, own.docs_url, own.redoc_url, own.swagger_ui_oauth2_redirect_url}
-    return set(route_map(own).paths) | {path for path in documents if path}
+    assert own.openapi_url is not None
+    return {*route_map(own).paths, *api_docs.PATHS, own.openapi_url}
 
 
 def _readiness_of(app: FastAPI) -> Check:

@@ -11,7 +11,7 @@ from query_api.database import Database, DatabaseAway
 from query_api.live import Live
 from query_api.publisher import BrokerAway, Publisher
 from query_api.routes import analyze, events, incidents, status, stream
-from runtime import problem
+from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.settings import Settings
 
@@ -41,7 +41,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
             await publisher.stop()
             await database.close()
 
-    app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan)
+    app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.before_shutdown = [live.end_streams]
     problem.install(app)
     app.add_exception_handler(DatabaseAway, _database_away)
@@ -55,6 +55,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
         events.router(database),
     ):
         app.include_router(router)
+    api_docs.install(app)
     return app
 
 

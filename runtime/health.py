@@ -63,7 +63,7 @@ async def _answer(check: Check) -> str | None:
 
 def status_app(settings: Settings, title: str, checks: Mapping[str, Check], **options: Any) -> FastAPI:
     """A small app with the four routes, for the services that serve nothing else."""
-    app = FastAPI(title=title, version=VERSION, **options)
+    app = FastAPI(title=title, version=VERSION, docs_url=None, redoc_url=None, **options)
     app.include_router(health_router(settings, title, checks))
     return app
 

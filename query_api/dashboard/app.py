@@ -50,7 +50,7 @@ def create_app(settings: Settings, transport: httpx.AsyncBaseTransport | None = 
     pages = Pages(api, Renderer(settings.environment, settings.api_url or f"http://localhost:{settings.http_port}"))
     _add_pages(app, pages, streams)
     app.include_router(health_router(settings, TITLE, {"api": api.away}))
-    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    app.mount("/static", StaticFiles(directory=HERE / "static", packages=[("runtime", "static/brand")]))
     _add_error_pages(app, pages)
     return app
 
