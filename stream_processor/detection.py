@@ -42,7 +42,7 @@ def fall_quiet(span: Span, rule: CountRule, since: int, at: int) -> None:
 
 def _take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: Decisions) -> Reason:
     event = arrival.event
-    matching = [rule for rule in rules.rules if event.level in rule.levels]
+    matching = rules.matching(event)
     fingerprint = event_fingerprint(event.id) if matching else 0
     if matching and fingerprint in state.ids:
         return "duplicate"
@@ -50,7 +50,7 @@ def _take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: D
         decisions.late.append(arrival)
         return "late"
     count_event(state.minutes, event.level, event.timestamp)
-    reason: Reason = "below_level"
+    reason: Reason = "no_rule" if event.level in rules.levels else "below_level"
     if matching:
         state.ids.add(event.timestamp, fingerprint)
         reasons = [_Sighting(state, rule, arrival, decisions).count() for rule in matching]

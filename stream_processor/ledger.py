@@ -7,6 +7,7 @@ Reason = Literal[
     "attached",  # it added to an active incident
     "qualified",  # it counts towards a threshold that is not full
     "below_level",  # no rule counts its level
+    "no_rule",  # a rule counts its level, but none its service, attributes or message
     "duplicate",  # an event with its id was counted before
     "late",  # it came later than the allowed lateness; it is in ops.events.late
     "dead_lettered",  # it breaks the contract; it is in ops.events.dlq
