@@ -37,12 +37,13 @@ from runtime.settings import Settings
 from schemas.topics import MAX_RECORD_BYTES
 from stream_processor.batching import BatchTransport, consumer_of
 from stream_processor.durable_table import DurableTable, PartitionLost, read_to_end
-from stream_processor.fatal import exit_now
+from stream_processor.fatal import exit_now, leave_now
 
 log = structlog.get_logger(__name__)
 
 MENDED_VERSION: Final = "0.15.3"
 _RETRY_SECONDS: Final = 1.0
+_STOP_SECONDS: Final = 7.0
 
 
 class WrongFaustVersion(RuntimeError):  # noqa: N818 - reads as what it is
@@ -74,6 +75,7 @@ def install(app: faust.App, *, distrust_end_offsets: bool = False) -> None:
 async def run(app: faust.App, stop: asyncio.Event) -> None:
     """Run the app until `stop` is set, then stop it cleanly; should it crash, end the process with exit code 70.
 
+    With its broker gone it cannot stop cleanly: it is left then after 7 seconds, with exit code 0.
     The broker and the topics have to be there at the start; afterwards they may go away and come back.
     """
     starting = asyncio.create_task(app.start())
@@ -87,7 +89,12 @@ async def run(app: faust.App, stop: asyncio.Event) -> None:
     for task in (starting, *ends):
         task.cancel()
     await asyncio.wait({starting, *ends})
-    await app.stop()
+    stopping = asyncio.create_task(app.stop())
+    await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
+    if not stopping.done():
+        # Faust would wait for a broker that is gone. What is not committed yet is durable, or comes again.
+        leave_now("Faust did not stop in time")
+    await stopping
 
 
 # --- (a), (e), (f), (g): recovery -----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +201,24 @@ async def test_a_worker_outlives_its_broker(
     await until_committed(settings, job)
     assert worker.poll() is None
     await assert_counted_once(settings, job)
+
+
+@pytest.mark.timeout(60)
+async def test_a_worker_whose_broker_is_gone_still_stops(
+    settings: Settings, job: Job, workers: Workers, apache_kafka: ApacheKafka
+) -> None:
+    """Within 10 seconds, with exit code 0."""
+    worker = workers.start()
+    await asyncio.to_thread(wait_until, lambda: b"recovered" in workers.log.read_bytes())
+    async with producer(settings) as client:
+        await write_numbers(client, job.source, random.Random(1), 0, 5_000)
+    await asyncio.to_thread(apache_kafka.kill)
+    try:
+        asked = time.monotonic()
+        assert await asyncio.to_thread(workers.end, worker, signal.SIGTERM) == 0
+        assert time.monotonic() - asked < 10
+    finally:
+        await asyncio.to_thread(apache_kafka.start)
 
 
 async def test_plain_seek_leaves_a_partition_without_commits_where_it_stands(settings: Settings, job: Job) -> None:
