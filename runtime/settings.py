@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="postgresql://user:password@host:port/name; empty: embedded.")
 
     # --- detection --------------------------------------------------------------------------------------
+    rules: Path | None = Field(
+        None, description="A rule file or a directory of them; empty: the rule error-burst of the settings below."
+    )
     incident_threshold: int = Field(5, ge=1, le=10_000, description="Events that open an incident.")
     incident_time_window: int = Field(300, ge=1, le=86_400, description="Seconds they must lie within.")
     incident_quiet_period: int = Field(

@@ -15,6 +15,9 @@ from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
 from stream_processor import faust_mends
 from stream_processor.app import DetectionApp
+from stream_processor.rule_files import rules_in_force
+from stream_processor.rules import RuleSet
+from stream_processor.yaml_nodes import InvalidFiles
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +29,7 @@ def _is_no_service_notice(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("[^")
 
 
-async def main(settings: Settings) -> None:
+async def main(settings: Settings, rules: RuleSet) -> None:
     """Serve health, wait for the topics, then detect until told to stop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -39,7 +42,7 @@ async def main(settings: Settings) -> None:
     try:
         partitions = await _topics(settings, stop)
         if partitions:
-            running.append(DetectionApp(settings, partitions))
+            running.append(DetectionApp(settings, rules, partitions))
             await faust_mends.run(running[0].faust, stop)
     finally:
         health.should_exit = True
@@ -70,8 +73,11 @@ def _checks(running: list[DetectionApp]) -> dict[str, Check]:
 if __name__ == "__main__":
     try:
         loaded = load_settings()
+        in_force = rules_in_force(loaded)
         configure_logging(loaded, "stream_processor")
         logging.getLogger().handlers[0].addFilter(_is_no_service_notice)
-        uvloop.run(main(loaded))
+        uvloop.run(main(loaded, in_force))
+    except InvalidFiles as faults:
+        sys.exit(f"stream_processor: the rules of RULES cannot be used:\n{faults}")
     except (SettingsError, TopicsUnsuitable) as error:
         sys.exit(f"stream_processor: {error}")

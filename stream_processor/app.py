@@ -18,7 +18,7 @@ from stream_processor.durable_table import DurableTable, PartitionLost, send_dur
 from stream_processor.faust_mends import finishing
 from stream_processor.outgoing import Outgoing
 from stream_processor.processor import Processor, now_micros
-from stream_processor.rules import rules_from_settings
+from stream_processor.rules import RuleSet
 from stream_processor.sorting import Record
 
 GROUP: Final = "ops-detection"
@@ -35,12 +35,12 @@ class DetectionApp:
     then is what an earlier worker may have published decided again, and the change falls after it in every replay.
     """
 
-    def __init__(self, settings: Settings, partitions: int) -> None:
+    def __init__(self, settings: Settings, rules: RuleSet, partitions: int) -> None:
         self.faust = faust.App(GROUP, **faust_mends.recommended_options(settings))
         # The broker that cannot do idempotence is also the one that tells ends too low.
         faust_mends.install(self.faust, distrust_end_offsets=not settings.kafka_idempotence)
         self.table = self._make_table(partitions)
-        self.processor = Processor(rules_from_settings(settings), self.table, self, partitions)
+        self.processor = Processor(rules, self.table, self, partitions)
         self._turn = asyncio.Lock()
         """One input at a time: what the clock decides is durable before an event is decided on top of it."""
         self._held: dict[int, list[EventT[Any]]] = defaultdict(list)
