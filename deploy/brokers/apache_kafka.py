@@ -122,8 +122,8 @@ class ApacheKafka:
             shutil.rmtree(data, ignore_errors=True)  # an interrupted formatting
             self._format()
 
-    def _format(self) -> None:
-        arguments = ["format", "--config", "server.properties", "--cluster-id", _new_cluster_id()]
+    def _format(self, cluster_id: str = "") -> None:
+        arguments = ["format", "--config", "server.properties", "--cluster-id", cluster_id or new_cluster_id()]
         done = subprocess.run(  # noqa: S603 - fixed arguments
             [*self._java(STORAGE_TOOL_MAIN), *arguments],
             cwd=self.home,
@@ -152,10 +152,10 @@ class ApacheKafka:
         return f"{words[-1] if words else 'it said nothing'}; see {self.home / 'kafka.log'}"
 
 
-def _new_cluster_id() -> str:
+def new_cluster_id() -> str:
     """A random id in the form that Kafka takes: 16 bytes in URL-safe base64 without padding, not beginning with '-'."""
     text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    return text if not text.startswith("-") else _new_cluster_id()
+    return text if not text.startswith("-") else new_cluster_id()
 
 
 def _write_archive(libs: Path, archive: Path) -> None:

@@ -66,12 +66,44 @@ class Pipeline:
         self._run("query_api.migrate")
 
     def start(self, *services: str) -> None:
-        """Start services, without waiting for them."""
+        """Start services, without waiting for them; `stream_processor#2` is another worker of the same service."""
         for service in services:
+            module = service.partition("#")[0]
+            if service not in self.ports:
+                self.ports[service] = free_port()
             with (self._logs / f"{service}.log").open("ab") as log:
                 self._running[service] = subprocess.Popen(
-                    [sys.executable, "-m", service], env=self.environment, cwd=_ROOT, stdout=log, stderr=log
+                    [sys.executable, "-m", module],
+                    env=self.environment | {_PORT_SETTING[module]: str(self.ports[service])},
+                    cwd=_ROOT,
+                    stdout=log,
+                    stderr=log,
                 )
+
+    def running(self) -> list[str]:
+        """The services that were started and neither killed nor ended."""
+        return list(self._running)
+
+    def end(self, service: str) -> None:
+        """Ask a service to end, and wait."""
+        process = self._running.pop(service)
+        process.terminate()
+        assert _ended(process), f"{service} did not stop within 10 s of SIGTERM"
+
+    def freeze(self, service: str) -> None:
+        """Stop a service in its tracks, as a machine that hangs would."""
+        self._running[service].send_signal(signal.SIGSTOP)
+
+    def thaw(self, service: str) -> None:
+        """Let a frozen service go on, with all that it had under way."""
+        self._running[service].send_signal(signal.SIGCONT)
+
+    def revive(self) -> list[tuple[str, int]]:
+        """Start again what ended by itself, as a supervisor does; gives what did and its exit code."""
+        ended = [(service, process.returncode) for service, process in list(self._running.items()) if process.poll()]
+        for service, _ in ended:
+            self.start(service)
+        return ended
 
     def wait_ready(self, *services: str) -> None:
         """Wait until services say that their dependencies are there."""

@@ -1,0 +1,177 @@
+"""The same input, undisturbed and disturbed, gives the same incidents; nothing acknowledged is lost.
+
+`CHAOS_ROUNDS=50 pytest -s tests/chaos` is the long form: that many seeds from `CHAOS_SEED` (1) on, with more
+disturbances and longer holds; it writes its table to `CHAOS_REPORT` (.state/chaos-report.md). Without it one round runs.
+"""
+
+import os
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from deploy.brokers.apache_kafka import ApacheKafka
+from deploy.postgres import EmbeddedPostgres
+from tests.chaos.disturbances import AT_STATUS_CHANGES, SESSION_SECONDS, Disturbance, Site, Storm, plan
+from tests.chaos.feeding import CHUNKS, Pace, feed
+from tests.chaos.outcome import Outcome, differences, is_caught_up, outcome
+from tests.chaos.status_changes import Change, apply_changes, choose_changes
+from tests.chaos.workload import PARTITIONS, Fed, Workload, make_workload, twice
+from tests.support.databases import Databases
+from tests.support.kafka_cluster import NODES, KafkaCluster
+from tests.support.pipeline import Pipeline, running_pipeline
+from tests.support.waiting import wait_until
+
+LONG: Final = "CHAOS_ROUNDS" in os.environ
+FIRST_SEED: Final = int(os.environ.get("CHAOS_SEED", "1"))
+SEEDS: Final = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("CHAOS_ROUNDS", "1")))
+REPORT: Final = Path(os.environ.get("CHAOS_REPORT", ".state/chaos-report.md"))
+
+_TWICE: Final = 0.3
+_STEP_SECONDS: Final = 0.35
+_HALF_STORM: Final = 10 if LONG else 5
+_SETTLE_SECONDS: Final = 180
+_HEADER: Final = (
+    "| seed | disturbances | events | incidents | status changes | differences | seconds |",
+    "|---|---|---|---|---|---|---|",
+)
+
+Settings = dict[str, str]
+_SETTINGS: Final[Settings] = {
+    "TOPIC_PARTITIONS": str(PARTITIONS),
+    "KAFKA_SESSION_TIMEOUT_MS": str(int(SESSION_SECONDS * 1000)),
+}
+
+
+@pytest.fixture(scope="module")
+def calm(broker: ApacheKafka, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline that nothing happens to."""
+    with running_pipeline(broker, databases.create(), tmp_path_factory.mktemp("calm"), **_SETTINGS) as pipeline:
+        yield pipeline
+
+
+@pytest.fixture(scope="module")
+def site(broker: ApacheKafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: ARG001 - skips alike
+    """A pipeline on three brokers and a PostgreSQL of its own, to be disturbed."""
+    state_dir = tmp_path_factory.mktemp("storm")
+    cluster, postgres, over = KafkaCluster(state_dir), EmbeddedPostgres(state_dir), threading.Event()
+    try:
+        cluster.start()
+        postgres.start()
+        replicated = _SETTINGS | {"TOPIC_REPLICATION_FACTOR": str(NODES)}
+        with running_pipeline(cluster, postgres.url, state_dir, **replicated) as pipeline:
+            yield Site(pipeline, cluster, postgres, LONG, over)
+    finally:
+        over.set()
+        cluster.kill()
+        postgres.stop()
+
+
+@pytest.fixture(scope="module")
+def report() -> Iterator[list[str]]:
+    """The lines of the table, printed and, in the long form, written."""
+    lines: list[str] = list(_HEADER)
+    yield lines
+    print("", *lines, sep="\n")  # noqa: T201 - the report
+
+
+@pytest.mark.apache_kafka
+@pytest.mark.parametrize("seed", SEEDS)
+def test_disturbances_change_nothing(calm: Pipeline, site: Site, report: list[str], seed: int) -> None:
+    """Same incidents (keys, versions, counts, times, statuses, timelines, links, members), events and letters."""
+    workload = make_workload(seed)
+    undisturbed = run_calm(calm, workload)
+    began = time.monotonic()
+
+    stormy, storm = run_storm(site, workload, undisturbed)
+
+    found = differences(undisturbed.outcome, stormy, workload.junk)
+    seconds = round(time.monotonic() - began)
+    changes = len(undisturbed.changes[0]) + len(undisturbed.changes[1])
+    numbers = (workload.events, len(undisturbed.outcome.incidents), changes, len(found), seconds)
+    report.append(f"| {seed} | {described(storm)} | {' | '.join(map(str, numbers))} |")
+    if LONG:
+        REPORT.parent.mkdir(parents=True, exist_ok=True)
+        REPORT.write_text("\n".join([*report, ""]))
+    assert len(undisturbed.outcome.incidents) > len(workload.prefix)
+    assert len(undisturbed.outcome.events) == workload.events
+    assert not found, f"{len(found)} differences: " + "\n".join(found[:20])
+
+
+class Undisturbed(NamedTuple):
+    """What the calm run gave, and the status changes it made after each half."""
+
+    outcome: Outcome
+    changes: tuple[list[Change], list[Change]]
+
+
+def run_calm(pipeline: Pipeline, workload: Workload) -> Undisturbed:
+    chance = random.Random(workload.seed)
+    changes: tuple[list[Change], list[Change]] = ([], [])
+    for half, records in enumerate(workload.halves):
+        pace = Pace()
+        pace.release(CHUNKS)
+        feed(pipeline, records, pace)
+        settle(pipeline)
+        changes[half].extend(choose_changes(chance, outcome(pipeline, workload.prefix).incidents))
+        apply_changes(pipeline, changes[half], lambda _: None)
+        settle(pipeline)
+    wait_until(lambda: all_analysed(pipeline, workload), timeout=_SETTLE_SECONDS, what="an analysis of each incident")
+    return Undisturbed(outcome(pipeline, workload.prefix), changes)
+
+
+def run_storm(site: Site, workload: Workload, undisturbed: Undisturbed) -> tuple[Outcome, Storm]:
+    chance = random.Random(-workload.seed)
+    storm = Storm(site, chance)
+    kinds = [*plan(chance), *plan(chance)]
+    halves = (kinds[:_HALF_STORM], kinds[_HALF_STORM : 2 * _HALF_STORM])
+    try:
+        for records, disturbances, changes in zip(workload.halves, halves, undisturbed.changes, strict=True):
+            feed_in_storm(site, storm, twice(chance, records, _TWICE), disturbances, chance)
+            settle(site.pipeline)
+            storm.begin(chance.choice(AT_STATUS_CHANGES))
+            apply_changes(site.pipeline, changes, lambda _: site.hold(chance.uniform(0, 0.2)))
+            storm.pass_by()
+            settle(site.pipeline)
+    finally:
+        storm.end()
+    wait_until(lambda: all_analysed(site.pipeline, workload), timeout=_SETTLE_SECONDS, what="all analysed in the storm")
+    return outcome(site.pipeline, workload.prefix), storm
+
+
+def feed_in_storm(
+    site: Site, storm: Storm, records: list[Fed], disturbances: list[Disturbance], chance: random.Random
+) -> None:
+    """Feed step by step; each disturbance begins at a step of its own, and the steps do not wait for its end."""
+    begin_at = dict(zip(sorted(chance.sample(range(1, CHUNKS - 5), len(disturbances))), disturbances, strict=True))
+    pace = Pace()
+    with ThreadPoolExecutor(1) as threads:
+        feeder = threads.submit(feed, site.pipeline, records, pace)
+        for step in range(CHUNKS):
+            pace.release(step + 1)
+            site.hold(chance.expovariate(1 / _STEP_SECONDS))
+            if step in begin_at:
+                storm.begin(begin_at[step])
+        feeder.result()
+    storm.pass_by()
+
+
+def settle(pipeline: Pipeline) -> None:
+    wait_until(lambda: is_caught_up(pipeline), timeout=_SETTLE_SECONDS, what="everything decided on and in the view")
+
+
+def all_analysed(pipeline: Pipeline, workload: Workload) -> bool:
+    return all(incident["analysed"] for incident in outcome(pipeline, workload.prefix).incidents.values())
+
+
+def described(storm: Storm) -> str:
+    """What was done, and what gave up by itself and was started again."""
+    done = [f"{name} x{count}" if count > 1 else name for name, count in Counter(storm.done).items()]
+    ended = [f"{service} ended with {code}" for service, code in storm.revived]
+    return f"{len(storm.done)}: {', '.join([*done, *ended])}"
