@@ -1,7 +1,7 @@
 """The same input, undisturbed and disturbed, gives the same incidents; nothing acknowledged is lost.
 
 `CHAOS_ROUNDS=50 pytest -s tests/chaos` is the long form: that many seeds from `CHAOS_SEED` (1) on, with more
-disturbances and longer holds; it writes its table to `CHAOS_REPORT` (.state/chaos-report.md). Without it one round runs.
+disturbances and longer holds. Its table goes to `CHAOS_REPORT` (.state/chaos-report.md). Without it one round runs.
 """
 
 import os
