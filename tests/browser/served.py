@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,10 +14,13 @@ _STOP_SECONDS: Final = 10.0
 
 
 @contextmanager
-def served(app: ASGIApp, port: int = 0) -> Iterator[int]:
-    """Serve `app` in a thread of its own; gives the port, which is a free one where `port` is 0."""
+def served(app: ASGIApp, port: int = 0, *, lifespan: Literal["auto", "off"] = "auto") -> Iterator[int]:
+    """Serve `app` in a thread of its own; gives the port, which is a free one where `port` is 0.
+
+    With its `lifespan` off it connects to nothing.
+    """
     with socket.create_server(("127.0.0.1", port), backlog=128) as listener:
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan=lifespan, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
