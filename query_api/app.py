@@ -13,6 +13,7 @@ from query_api.publisher import BrokerAway, Publisher
 from query_api.routes import analyze, events, incidents, status, stream
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
+from runtime.request_timing import RequestTiming
 from runtime.settings import Settings
 
 TITLE: Final = "Ops-Assist query API"
@@ -43,6 +44,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.before_shutdown = [live.end_streams]
+    app.add_middleware(RequestTiming)
     problem.install(app)
     app.add_exception_handler(DatabaseAway, _database_away)
     app.add_exception_handler(BrokerAway, _broker_away)

@@ -50,5 +50,8 @@ MATERIALIZE_SECONDS: Final = Histogram(
     "ops_materializer_batch_seconds", "Time of one batch's transaction.", buckets=_FAST
 )
 HTTP_SECONDS: Final = Histogram(
-    "ops_http_request_seconds", "Time of one HTTP request.", ["method", "route", "status"], buckets=_FAST
+    "ops_http_request_seconds",
+    "From a request's arrival until its answer begins.",
+    ["method", "route", "status"],
+    buckets=_FAST,
 )

@@ -19,6 +19,7 @@ from query_api.dashboard.rendering import HERE, Renderer
 from query_api.dashboard.security import HEADERS, SecurityHeaders
 from runtime.health import VERSION, health_router
 from runtime.problem import problem_response
+from runtime.request_timing import RequestTiming
 from runtime.settings import Settings
 
 TITLE: Final = "Ops-Assist dashboard"
@@ -46,6 +47,7 @@ def create_app(settings: Settings, transport: httpx.AsyncBaseTransport | None = 
     app = FastAPI(title=TITLE, version=VERSION, openapi_url=None, lifespan=lifespan)
     app.state.stopping = asyncio.Event()
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestTiming)
     api = IncidentApi(client)
     pages = Pages(api, Renderer(settings.environment, settings.api_url or f"http://localhost:{settings.http_port}"))
     _add_pages(app, pages, streams)
