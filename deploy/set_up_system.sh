@@ -1,5 +1,5 @@
 #!/bin/sh
-# What some tests need from the system: Java and Maven (Apache Kafka), Chromium (browser tests).
+# What some tests need from the system: Java and Maven (Apache Kafka), Chromium (browser tests), kcat (a foreign producer).
 # As root on Debian they are installed; else one line says what is missing and those tests skip themselves.
 set -eu
 
@@ -7,6 +7,7 @@ missing=
 command -v java >/dev/null 2>&1 || missing="$missing default-jre-headless"
 command -v mvn >/dev/null 2>&1 || missing="$missing maven"
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || missing="$missing chromium"
+command -v kcat >/dev/null 2>&1 || missing="$missing kcat"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.transport.drivers import aiokafka as driver
@@ -27,6 +27,8 @@ from stream_processor.outgoing import Outgoing
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS: Final = 0.2
+_BATCH_BYTES: Final = 900 * 1024
+"""A batch of several records stays under 1 MiB, which is what every topic takes; a larger record goes alone."""
 
 OnRecovered = Callable[[frozenset[int]], Awaitable[None]]
 
@@ -78,7 +80,7 @@ class DurableTable(faust.Table[bytes, bytes]):
         """Set rows (None deletes) and wait until the broker has them all on the changelog.
 
         The rows go as one producer batch, so they stand on the changelog together, as far as they fit into
-        `producer_max_batch_size`. In memory they are set once the broker has acknowledged them.
+        `_BATCH_BYTES`. In memory they are set once the broker has acknowledged them.
 
         Raises:
             PartitionLost: the partition is not, or no longer, this worker's; nothing may be assumed written.
@@ -218,17 +220,17 @@ async def _send(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> None
 async def _send_to_partition(producer: AIOKafkaProducer, tp: TopicPartition, records: Sequence[Outgoing]) -> None:
     batch = producer.create_batch()
     for record in records:
-        if not _append(batch, record):
+        if batch.record_count() and batch.size() + _size(record) > _BATCH_BYTES:
             await _send_batch(producer, batch, tp)
             batch = producer.create_batch()
-            if not _append(batch, record):
-                raise MessageSizeTooLargeError(f"a record of {len(record.value or b'')} bytes for {tp.topic}")
+        batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
     await _send_batch(producer, batch, tp)
 
 
-def _append(batch: BatchBuilder, record: Outgoing) -> bool:
-    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
-    return added is not None
+def _size(record: Outgoing) -> int:
+    """About as many bytes as it takes in a batch, rather more."""
+    headers = sum(len(name) + len(value) + 10 for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers + 40
 
 
 async def _send_batch(producer: AIOKafkaProducer, batch: BatchBuilder, tp: TopicPartition) -> None:
