@@ -15,9 +15,9 @@ from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
 from stream_processor import faust_mends
 from stream_processor.app import DetectionApp
+from stream_processor.faults import InvalidFiles
 from stream_processor.rule_files import rules_in_force
 from stream_processor.rules import RuleSet
-from stream_processor.yaml_nodes import InvalidFiles
 
 log = structlog.get_logger(__name__)
 

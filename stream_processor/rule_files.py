@@ -8,9 +8,10 @@ from runtime.settings import Settings
 from schemas.analysis import SEVERITIES, Severity
 from schemas.levels import ALIASES, LEVELS, Level, fold_level
 from schemas.timestamps import MICROSECONDS
+from stream_processor.faults import Fault, InvalidFiles, in_order
 from stream_processor.matching import EVERY_EVENT, AttributeValue, InvalidPattern, Match, check_pattern
 from stream_processor.rules import DEFAULT_LEVELS, CountRule, RuleSet, rules_from_settings
-from stream_processor.yaml_nodes import Fault, InvalidFiles, Value, in_order, read_yaml
+from stream_processor.yaml_nodes import Value, read_yaml
 
 KINDS: Final = ("count",)
 SUFFIXES: Final = (".yaml", ".yml")

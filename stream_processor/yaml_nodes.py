@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import yaml
 
 from stream_processor.durations import format_duration, parse_duration
+from stream_processor.faults import Fault
 
 Scalar = str | int | float | bool
 
@@ -22,33 +22,6 @@ _TAG: Final = "tag:yaml.org,2002:"
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,18}\.[0-9]{1,18}")
 _SHOWN: Final = 40
-
-
-class Fault(msgspec.Struct, frozen=True, order=True):
-    """What is wrong at a place of a file; lines and columns count from 1."""
-
-    file: str
-    line: int
-    column: int
-    field: str
-    expected: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.field}: {self.expected}"
-
-
-class InvalidFiles(ValueError):  # noqa: N818 - reads as what it is
-    """Files that cannot be used; `faults` says all that is wrong with them, in the order of the files."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = list(faults)
-
-
-def in_order(faults: Sequence[Fault]) -> list[Fault]:
-    """The faults by file, in the order of the files, and within a file from top to bottom."""
-    files = {fault.file: number for number, fault in reversed(list(enumerate(faults)))}
-    return sorted(faults, key=lambda fault: (files[fault.file], fault.line, fault.column))
 
 
 class Value:
@@ -66,9 +39,20 @@ class Value:
         return isinstance(self.node, yaml.MappingNode)
 
     @property
+    def names(self) -> set[str]:
+        """The names of its fields."""
+        keys = [key for key, _ in self.node.value] if self.is_mapping else []
+        return {key.value for key in keys if isinstance(key, yaml.ScalarNode)}
+
+    @property
+    def line(self) -> int:
+        """Its line, from 1."""
+        return self.node.start_mark.line + 1
+
+    @property
     def place(self) -> str:
         """Its file and line."""
-        return f"{self.file}:{self.node.start_mark.line + 1}"
+        return f"{self.file}:{self.line}"
 
     def fault(self, expected: str) -> None:
         """Note that something else was expected here."""
@@ -162,7 +146,7 @@ class Value:
         self, key: "Value", name: str, node: yaml.Node, known: Mapping[str, str], found: dict[str, "Value"]
     ) -> None:
         if name in found:
-            first = found[name].node.start_mark.line + 1
+            first = found[name].line
             key.fault(f"expected once; it is given on line {first} already")
         elif name not in known:
             close = get_close_matches(name[:100], known, n=1)

@@ -1,0 +1,119 @@
+"""`ops-assist rules`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops_assist.output import print_json, print_table, safe
+from stream_processor.durations import format_duration
+from stream_processor.faults import Fault, InvalidFiles
+from stream_processor.rule_files import load_rules
+from stream_processor.rules import CountRule, RuleSet
+from stream_processor.scenario_files import load_scenarios
+from stream_processor.scenario_results import Verdict, judge
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback()
+def root() -> None:
+    """Check rule files and test the rules in them; needs no running pipeline."""
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Rule files, or directories of them.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check rule files, which together make one set of rules; show the rules, or all that is wrong with them."""
+    try:
+        rules = load_rules(paths)
+    except InvalidFiles as invalid:
+        if as_json:
+            print_json({"valid": False, "errors": invalid.faults, "rules": []})
+        else:
+            _say_faults(invalid.faults)
+        raise typer.Exit(1) from invalid
+    if as_json:
+        lateness = format_duration(rules.allowed_lateness)
+        shown = [_rule_fields(rule) for rule in rules.rules]
+        print_json({"valid": True, "errors": [], "allowed_lateness": lateness, "rules": shown})
+    else:
+        _print_rules(rules)
+
+
+@app.command("test")
+def run_scenarios(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario files.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Play the scenarios of files into the detection and compare the incidents with those that are expected."""
+    verdicts: list[Verdict] = []
+    faults: list[Fault] = []
+    for file in files:
+        try:
+            loaded = load_scenarios(file)
+        except InvalidFiles as invalid:
+            faults += [fault for fault in invalid.faults if fault not in faults]
+        else:
+            verdicts += [judge(loaded.file, scenario, loaded.rules) for scenario in loaded.scenarios]
+    failed = sum(not verdict.passed for verdict in verdicts)
+    if as_json:
+        print_json({"passed": not faults and not failed, "errors": faults, "scenarios": verdicts})
+    else:
+        _print_verdicts(verdicts)
+        _say_faults(faults)
+        typer.echo(f"{len(verdicts) - failed} passed, {failed} failed, {len(faults)} errors")
+    if faults or failed:
+        raise typer.Exit(1)
+
+
+def _print_rules(rules: RuleSet) -> None:
+    columns = ("name", "kind", "#threshold", "#window", "#quiet period", "severity floor", "levels", "match")
+    rows = [(*list(_rule_fields(rule).values())[:6], ", ".join(rule.levels), _conditions(rule)) for rule in rules.rules]
+    print_table(columns, rows)
+    typer.echo(f"{len(rules.rules)} rules, allowed lateness {format_duration(rules.allowed_lateness)}")
+
+
+def _rule_fields(rule: CountRule) -> dict[str, object]:
+    return {
+        "name": rule.name,
+        "kind": "count",
+        "threshold": rule.threshold,
+        "window": format_duration(rule.window),
+        "quiet_period": format_duration(rule.quiet_period) if rule.quiet_period else "never",
+        "severity_floor": rule.severity_floor,
+        "levels": rule.levels,
+        "match": rule.match,
+    }
+
+
+def _conditions(rule: CountRule) -> str:
+    match = rule.match
+    said = [f"service {' or '.join(match.services)}"] if match.services else []
+    if match.not_services:
+        said.append(f"not service {' or '.join(match.not_services)}")
+    said += [f"{name} = {' or '.join(map(str, values))}" for name, values in match.attributes]
+    if match.message is not None:
+        said.append(f"message /{match.message}/")
+    return "; ".join(said)
+
+
+def _print_verdicts(verdicts: list[Verdict]) -> None:
+    for verdict in verdicts:
+        result = "ok    " if verdict.passed else "FAILED"
+        typer.echo(f"{result} {safe(f'{verdict.file}:{verdict.line}: {verdict.scenario}')}")
+        for line in verdict.differences:
+            typer.echo(f"         {safe(line)}")
+    if not all(verdict.passed for verdict in verdicts):
+        typer.echo("(- expected, + found, ! could not be done)")
+
+
+def _say_faults(faults: list[Fault]) -> None:
+    for fault in faults:
+        typer.echo(safe(fault), err=True)

@@ -1,0 +1,74 @@
+"""What almost was an incident: at least 80% of a rule's threshold within its window, and no incident."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from stream_processor.rules import CountRule
+from stream_processor.span import Item
+
+
+class NearMiss(msgspec.Struct, frozen=True):
+    """The fullest window of a group of events that stayed below the threshold. Times are event times (microseconds)."""
+
+    rule: str
+    service: str
+    count: int
+    first: int
+    last: int
+
+
+class NearMisses:
+    """Collects windows that are nearly full, and lets those go whose events an incident takes in after all."""
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[str, str], list[list[Item]]] = defaultdict(list)
+        self._taken: set[tuple[str, int, int]] = set()
+
+    def note(self, service: str, rule: CountRule, loose: Sequence[Item], item: Item) -> None:
+        """`item` was counted and is among the `loose` events of `service`, those of no incident, by time."""
+        window = fullest_window(loose, item, rule.window)
+        if not is_near(len(window), rule.threshold):
+            return
+        known = self._windows[service, rule.name]
+        members = set(window)
+        rivals = [other for other in known if members.intersection(other)]
+        if all(len(window) > len(rival) for rival in rivals):
+            self._windows[service, rule.name] = [*(other for other in known if other not in rivals), window]
+
+    def took_in(self, key: str, positions: Iterable[tuple[int, int]]) -> None:
+        """An incident of `key` (service and rule) has taken in the events that lie there."""
+        self._taken.update((key, offset, index) for offset, index in positions)
+
+    def found(self) -> list[NearMiss]:
+        """The near misses so far, by time."""
+        misses = [
+            NearMiss(rule, service, len(window), window[0].time, window[-1].time)
+            for (service, rule), windows in self._windows.items()
+            for window in windows
+            if not any((near_key(service, rule), item.offset, item.index) in self._taken for item in window)
+        ]
+        return sorted(misses, key=lambda miss: (miss.first, miss.service, miss.rule))
+
+
+def near_key(service: str, rule: str) -> str:
+    """What tells the events of one rule's incidents from those of another's."""
+    return f"{service}\0{rule}"
+
+
+def is_near(count: int, threshold: int) -> bool:
+    """Whether `count` is at least 80% of `threshold`, but not all of it."""
+    return 4 * threshold <= 5 * count < 5 * threshold
+
+
+def fullest_window(loose: Sequence[Item], item: Item, window: int) -> list[Item]:
+    """The most events within one `window` (microseconds) that holds `item`; of several such, the first."""
+    near = [other for other in loose if abs(other.time - item.time) <= window]
+    best: list[Item] = []
+    for start, first in enumerate(near):
+        if first.time > item.time:
+            break
+        held = [other for other in near[start:] if other.time - first.time <= window]
+        best = held if len(held) > len(best) else best
+    return best
