@@ -20,6 +20,7 @@ from stream_processor.outgoing import Outgoing
 from stream_processor.processor import Processor, now_micros
 from stream_processor.rules import RuleSet
 from stream_processor.sorting import Record
+from stream_processor.state import supersedes
 
 GROUP: Final = "ops-detection"
 """The consumer group, and Faust's id of the app."""
@@ -132,6 +133,7 @@ class DetectionApp:
             value_type=bytes,
             changelog_topic=changelog,
             on_recovered=self._recovered,
+            supersedes=supersedes,
         )
         assert isinstance(table, DurableTable)
         return table

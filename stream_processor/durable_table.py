@@ -31,6 +31,8 @@ _BATCH_BYTES: Final = 900 * 1024
 """A batch of several records stays under 1 MiB, which is what every topic takes; a larger record goes alone."""
 
 OnRecovered = Callable[[frozenset[int]], Awaitable[None]]
+Supersedes = Callable[[bytes, bytes, bytes], bool]
+"""Whether, under a key, a row that lies behind another on the changelog is the newer of the two."""
 
 
 class PartitionLost(Exception):  # noqa: N818 - reads as what it is
@@ -40,10 +42,17 @@ class PartitionLost(Exception):  # noqa: N818 - reads as what it is
 class DurableTable(faust.Table[bytes, bytes]):
     """Rows of bytes, each belonging to one partition, in memory and on a compacted changelog topic."""
 
-    def __init__(self, *args: Any, on_recovered: OnRecovered | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        on_recovered: OnRecovered | None = None,
+        supersedes: Supersedes = lambda *_: True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._rows: dict[int, dict[bytes, bytes]] = {}
         self._on_recovered = on_recovered
+        self._supersedes = supersedes
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -118,7 +127,7 @@ class DurableTable(faust.Table[bytes, bytes]):
         started, count = monotonic(), 0
         async for tp, records in read_to_end(reader, changelogs):
             count += len(records)
-            self.apply(tp.partition, ((record.key, record.value) for record in records if record.key is not None))
+            self.apply(tp.partition, self._newer(tp.partition, records))
         log.info(
             "state_recovered",
             table=self.name,
@@ -127,6 +136,21 @@ class DurableTable(faust.Table[bytes, bytes]):
             rows=len(self),
             seconds=round(monotonic() - started, 3),
         )
+
+    def _newer(
+        self, partition: int, records: Iterable[ConsumerRecord[bytes, bytes]]
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """The rows of the records without those that a replaced worker has sent late."""
+        mine = self._rows[partition]
+        for record in records:
+            key, row = record.key, record.value
+            if key is None:
+                continue
+            present = mine.get(key)
+            if row is None or present is None or row == present or self._supersedes(key, row, present):
+                yield key, row
+            else:
+                log.warning("late_row_of_a_replaced_worker", partition=partition, offset=record.offset)
 
     async def announce_recovered(self, partitions: frozenset[int]) -> None:
         """Tell the owner of the table that all rows of these partitions, and no others, are there."""

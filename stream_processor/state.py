@@ -31,10 +31,14 @@ class RuleState(msgspec.Struct, array_like=True):
 
 
 class ServiceRow(msgspec.Struct, array_like=True):
-    """A service's row. `offset`: the last record that it includes; `newest`: its newest event time (microseconds)."""
+    """A service's row. `offset`: the last record that it includes; `newest`: its newest event time (microseconds).
+
+    `revision` counts its writes: it tells rows of one offset apart, between which a person or the clock has come.
+    """
 
     service: str
     offset: int = -1
+    revision: int = 0
     newest: int = NEVER
     ids: IdRow = msgspec.field(default_factory=IdRow)
     minutes: MinuteCounts = {}
@@ -49,14 +53,23 @@ class EndedRow(msgspec.Struct, array_like=True):
     span: Span
 
 
+class _Age(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The beginning of a service's row."""
+
+    service: str
+    offset: int
+    revision: int
+
+
 class ServiceState:
     """A service's state, read from its row or new."""
 
-    __slots__ = ("ids", "minutes", "newest", "offset", "rules", "service")
+    __slots__ = ("ids", "minutes", "newest", "offset", "revision", "rules", "service")
 
     def __init__(self, row: ServiceRow, ids: RecentIds) -> None:
         self.service = row.service
         self.offset = row.offset
+        self.revision = row.revision
         self.newest = row.newest
         self.minutes = row.minutes
         self.rules = row.rules
@@ -73,6 +86,7 @@ class ServiceState:
 _encode: Final = msgspec.msgpack.Encoder().encode
 decode_service: Final = msgspec.msgpack.Decoder(ServiceRow).decode
 _decode_ended: Final = msgspec.msgpack.Decoder(EndedRow).decode
+_decode_age: Final = msgspec.msgpack.Decoder(_Age).decode
 
 
 def service_key(service: str) -> bytes:
@@ -83,6 +97,20 @@ def service_key(service: str) -> bytes:
 def is_service_key(key: bytes) -> bool:
     """Whether a row is a service's."""
     return key.startswith(_SERVICE)
+
+
+def supersedes(key: bytes, row: bytes, present: bytes) -> bool:
+    """Whether `row`, which lies behind `present` on the changelog under the same key, is the newer of the two.
+
+    It is not when a worker wrote it that had been replaced: frozen in the middle of a write, it sends the rest when it
+    wakes up, behind what its successor has written.
+    """
+    if is_service_key(key):
+        old, new = _decode_age(present), _decode_age(row)
+        return (new.offset, new.revision) > (old.offset, old.revision)
+    if is_ended_key(key):
+        return _decode_ended(row).span.version > _decode_ended(present).span.version
+    return True
 
 
 def is_ended_key(key: bytes) -> bool:
@@ -118,7 +146,10 @@ def state_rows(state: ServiceState) -> dict[bytes, bytes | None]:
     segments = state.ids.take_rows()
     before = {_segment_key(state.service, n): value for n, value in segments.items() if value is not None}
     after = {_segment_key(state.service, n): None for n, value in segments.items() if value is None}
-    row = ServiceRow(state.service, state.offset, state.newest, state.ids.row(), state.minutes, state.rules)
+    state.revision += 1
+    row = ServiceRow(
+        state.service, state.offset, state.revision, state.newest, state.ids.row(), state.minutes, state.rules
+    )
     return {**before, service_key(state.service): _encode(row), **after}
 
 
