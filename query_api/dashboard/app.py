@@ -16,7 +16,7 @@ from query_api.dashboard.api_client import LIMITS, STREAM_LIMITS, STREAM_TIMEOUT
 from query_api.dashboard.pages import Pages
 from query_api.dashboard.relay import relay_stream
 from query_api.dashboard.rendering import HERE, Renderer
-from query_api.dashboard.security import HEADERS, SecurityHeaders
+from query_api.dashboard.security import HEADERS, OwnHostOnly, SecurityHeaders
 from runtime.health import VERSION, health_router
 from runtime.problem import problem_response
 from runtime.request_timing import RequestTiming
@@ -46,6 +46,7 @@ def create_app(settings: Settings, transport: httpx.AsyncBaseTransport | None = 
 
     app = FastAPI(title=TITLE, version=VERSION, openapi_url=None, lifespan=lifespan)
     app.state.stopping = asyncio.Event()
+    app.add_middleware(OwnHostOnly, host=settings.host)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestTiming)
     api = IncidentApi(client)

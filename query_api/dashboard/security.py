@@ -5,8 +5,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from runtime.problem import problem_response
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -25,6 +27,9 @@ HEADERS: Final = {
 TOKEN_FIELD: Final = "csrf_token"  # noqa: S105 - the field's name, no secret
 _TOKEN_COOKIE: Final = "ops_assist_csrf"  # noqa: S105 - the cookie's name, no secret
 _TOKEN_BYTES: Final = 32
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_EVERY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+_OTHER_HOST: Final = "The dashboard answers at localhost and at its HOST only; set HOST=0.0.0.0 to let any name in."
 _TOKEN_LENGTH: Final = len(secrets.token_urlsafe(_TOKEN_BYTES))
 
 
@@ -45,6 +50,36 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class OwnHostOnly:
+    """Refuses requests under other names than this machine's own.
+
+    A stranger's page can have its own name lead to this address (DNS rebinding), and would then pass for ours.
+
+    Args:
+        app: what is served.
+        host: the address that is listened on. Where that is every address, people may use any name, and all pass.
+    """
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self._app = app
+        self._names = None if host in _EVERY_ADDRESS else {*_LOOPBACK, host.lower()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http" or self._names is None or _host_name(scope) in self._names:
+            await self._app(scope, receive, send)
+        else:
+            await problem_response(421, _OTHER_HOST)(scope, receive, send)
+
+
+def _host_name(scope: Scope) -> str | None:
+    """The name of the Host header, without port and brackets."""
+    try:
+        return urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname
+    except ValueError:
+        return None
 
 
 class ForgeryError(Exception):

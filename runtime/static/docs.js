@@ -9,6 +9,8 @@ SwaggerUIBundle({
   presets: [SwaggerUIBundle.presets.apis],
   layout: "BaseLayout",
   deepLinking: true,
+  tagsSorter: "alpha",
+  defaultModelsExpandDepth: 0, // the list of schemas is there, closed
   displayRequestDuration: true,
   tryItOutEnabled: true,
   showExtensions: true,

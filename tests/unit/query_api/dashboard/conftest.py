@@ -22,5 +22,7 @@ def api() -> FakeApi:
 def dashboard(api: FakeApi) -> Iterator[TestClient]:
     """The dashboard, asked as a browser asks."""
     app = create_app(load_settings(_env_file=None, environment="test"), api.transport())
-    with TestClient(app, headers=BROWSER, follow_redirects=False, raise_server_exceptions=False) as client:
+    with TestClient(
+        app, "http://localhost", headers=BROWSER, follow_redirects=False, raise_server_exceptions=False
+    ) as client:
         yield client

@@ -82,7 +82,7 @@ def test_failure_of_our_own_has_a_page_and_the_headers() -> None:
         raise ZeroDivisionError("secret detail")
 
     app = create_app(load_settings(_env_file=None), httpx.MockTransport(broken))
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, "http://localhost", raise_server_exceptions=False) as client:
         page = client.get("/", headers={"Accept": "text/html"})
 
     assert page.status_code == 500
@@ -109,7 +109,7 @@ def test_stream_is_relayed_with_its_last_id() -> None:
         return stream_answer(Chunks([b"event: incident\nid: 8\n", b"data: {}\n\n"]))
 
     app = create_app(load_settings(_env_file=None), httpx.MockTransport(handle))
-    with TestClient(app) as client:
+    with TestClient(app, "http://localhost") as client:
         answer = client.get("/api/v1/incidents/stream", headers={"Last-Event-ID": "7"})
 
     assert answer.text == "event: incident\nid: 8\ndata: {}\n\n"
@@ -135,7 +135,7 @@ def test_stream_that_breaks_ends_without_an_error() -> None:
         return stream_answer(Chunks([b": hello\n\n"], breaks=True))
 
     app = create_app(load_settings(_env_file=None), httpx.MockTransport(handle))
-    with TestClient(app) as client:
+    with TestClient(app, "http://localhost") as client:
         answer = client.get("/api/v1/incidents/stream")
 
     assert answer.text == ": hello\n\n"
@@ -157,7 +157,7 @@ def test_open_streams_end_when_the_process_stops() -> None:
         return stream_answer(Chunks([b": hello\n\n"], is_endless=True))
 
     app = create_app(load_settings(_env_file=None), httpx.MockTransport(handle))
-    with TestClient(app) as client:
+    with TestClient(app, "http://localhost") as client:
         app.state.stopping.set()
         answer = client.get("/api/v1/incidents/stream")
 

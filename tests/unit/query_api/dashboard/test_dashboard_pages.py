@@ -219,7 +219,7 @@ def test_api_away_is_told_and_passes(dashboard: TestClient, api: FakeApi) -> Non
 def test_api_that_cannot_serve_is_told_in_its_words(answer: httpx.Response, text: str) -> None:
     """An API that is there but cannot serve is quoted; one that speaks no JSON is not parroted."""
     app = create_app(load_settings(_env_file=None), httpx.MockTransport(lambda _: answer))
-    with TestClient(app) as client:
+    with TestClient(app, "http://localhost") as client:
         page = client.get("/", headers={"Accept": "text/html"})
 
     assert page.status_code == 503
