@@ -29,7 +29,6 @@ _VALUE: Final = (
     # A bare value runs to white space, or to a separator that another name or a quote follows.
     r"|(?:[^\s\"'&;,]|[&;,](?![\"'\s]|$|[A-Za-z_][\w.\-]{0,40} {0,2}[A-Za-z]{0,20}[=:])|[\"'](?=[A-Za-z0-9])){1,1024})"
 )
-_DIGITS: Final = re.compile(r"\d")
 _LUHN_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 Replace = Callable[[re.Match[str]], str | None]
@@ -44,6 +43,9 @@ class Redactor(msgspec.Struct, frozen=True):
     replace: Replace
 
 
+_LEAST_CARD: Final = 13
+
+
 class Redacted(msgspec.Struct, frozen=True):
     """A text without what was found in it, and how much of each kind was found."""
 
@@ -54,15 +56,19 @@ class Redacted(msgspec.Struct, frozen=True):
 def redact(text: str) -> Redacted:
     """Take everything out that the table knows."""
     counts: Counter[str] = Counter()
-    for redactor in TABLE:
-        text = redactor.pattern.sub(_counting(redactor, counts), text)
+    before = None
+    # Taking one thing out may lay another bare: a number beside it, say.
+    while text != before:
+        before = text
+        for redactor in TABLE:
+            text = redactor.pattern.sub(_counting(redactor, counts), text)
     return Redacted(text, dict(counts))
 
 
 def _counting(redactor: Redactor, counts: Counter[str]) -> Callable[[re.Match[str]], str]:
     def replace(match: re.Match[str]) -> str:
         replacement = redactor.replace(match)
-        if replacement is None:
+        if replacement is None or replacement == match.group():
             return match.group()
         counts[redactor.kind] += 1
         return replacement
@@ -85,9 +91,15 @@ def _value(match: re.Match[str]) -> str:
 
 
 def _card(match: re.Match[str]) -> str | None:
-    digits = [int(digit) for digit in _DIGITS.findall(match.group())]
-    total = sum(_LUHN_DOUBLED[digit] if place % 2 else digit for place, digit in enumerate(reversed(digits)))
-    return "<redacted:card>" if total % 10 == 0 else None
+    """Digits are a card number if any of their groups together have its length and its check digit (ISO/IEC 7812-1)."""
+    groups = re.split(r"[ \-]", match.group())
+    runs = ("".join(groups[start:end]) for start in range(len(groups)) for end in range(start + 1, len(groups) + 1))
+    return "<redacted:card>" if any(len(run) >= _LEAST_CARD and _has_check_digit(run) for run in runs) else None
+
+
+def _has_check_digit(digits: str) -> bool:
+    values = [int(digit) for digit in reversed(digits)]
+    return sum(_LUHN_DOUBLED[value] if place % 2 else value for place, value in enumerate(values)) % 10 == 0
 
 
 def _ipv6(match: re.Match[str]) -> str | None:
