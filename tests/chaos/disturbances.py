@@ -7,7 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from confluent_kafka import Message
+
 from deploy.postgres import EmbeddedPostgres
+from schemas.topics import DETECTION_CHANGELOG
+from tests.chaos.topic_access import records, write_again
 from tests.support.kafka_cluster import KafkaCluster
 from tests.support.pipeline import ANALYZER, FRONT_DOOR, MATERIALIZER, PROCESSOR, Pipeline
 
@@ -76,6 +80,20 @@ def _freeze_worker(site: Site, chance: random.Random) -> None:
     site.pipeline.thaw(worker)
 
 
+def _write_late(site: Site, chance: random.Random) -> None:
+    """What a worker that was replaced in the middle of a write sends when it wakes up; then a recovery reads it."""
+    older: list[Message] = []
+    newest: dict[bytes, Message] = {}
+    for row in records(site.pipeline, DETECTION_CHANGELOG):
+        key = bytes(row.key() or b"")
+        if key.startswith((b"s", b"e")) and row.value() is not None:
+            if key in newest:
+                older.append(newest[key])
+            newest[key] = row
+    write_again(site.pipeline, chance.sample(older, min(len(older), 100)))
+    _kill_worker(site, chance)
+
+
 def _restart(service: str) -> Disturb:
     def kill_and_start(site: Site, chance: random.Random) -> None:
         site.pipeline.kill(service)
@@ -109,6 +127,7 @@ _KINDS: Final = (
     Disturbance("workers 1 -> 3 -> 2", "processor", _rescale),
     Disturbance("worker frozen", "processor", _freeze_worker),
     Disturbance("worker killed", "processor", _kill_worker),
+    Disturbance("late writes of a replaced worker", "processor", _write_late),
     Disturbance("materializer killed", "materializer", _restart(MATERIALIZER)),
     Disturbance("analyzer killed", "analyzer", _restart(ANALYZER)),
     Disturbance("gateway killed", "gateway", _restart(FRONT_DOOR)),
@@ -117,7 +136,7 @@ _KINDS: Final = (
     Disturbance("one broker of three away", "brokers", _take_broker_away),
 )
 
-AT_STATUS_CHANGES: Final = (_KINDS[0], _KINDS[1], _KINDS[2])
+AT_STATUS_CHANGES: Final = tuple(kind for kind in _KINDS if kind.target == "processor")
 """What may go wrong while people change statuses; the way of their wish into Kafka is not in question."""
 
 

@@ -8,16 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import httpx
-from confluent_kafka import Producer
 
 from schemas.topics import EVENTS
+from tests.chaos.topic_access import PATIENCE, Writer
 from tests.chaos.workload import Fed
 from tests.support.pipeline import Pipeline
 
 CHUNKS: Final = 60
 """Steps in which a half is fed: disturbances begin between them."""
-
-_PATIENCE: Final = 120.0
 
 
 class Pace:
@@ -36,7 +34,7 @@ class Pace:
     def wait_for(self, step: int) -> None:
         """Wait until this step is released."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self.released > step, timeout=10 * _PATIENCE), "no one sets the pace"
+            assert self._changed.wait_for(lambda: self.released > step, timeout=10 * PATIENCE), "no one sets the pace"
 
 
 def feed(pipeline: Pipeline, records: list[Fed], pace: Pace) -> None:
@@ -53,30 +51,13 @@ def feed(pipeline: Pipeline, records: list[Fed], pace: Pace) -> None:
 
 
 def _to_kafka(pipeline: Pipeline, records: list[Fed], pace: Pace) -> None:
-    """As a foreign producer does: librdkafka, idempotent, which keeps the order of each partition over outages."""
-    producer = Producer(
-        {
-            "bootstrap.servers": pipeline.environment["KAFKA_BOOTSTRAP_SERVERS"],
-            "enable.idempotence": True,
-            "linger.ms": 2,
-            "delivery.timeout.ms": int(_PATIENCE * 1000),
-            "log_level": 0,
-        }
-    )
-    failed: list[str] = []
+    writer = Writer(pipeline)
     for step, chunk in enumerate(_chunks(records)):
         pace.wait_for(step)
         for record in chunk:
             assert record.partition is not None
-            producer.produce(
-                EVENTS,
-                partition=record.partition,
-                key=record.key,
-                value=record.value,
-                on_delivery=lambda error, _: failed.append(str(error)) if error else None,
-            )
-        producer.flush(_PATIENCE)
-        assert not failed, failed[:3]
+            writer.write(EVENTS, record.partition, record.key, record.value)
+        writer.flush()
 
 
 def _over_http(pipeline: Pipeline, records: list[Fed], pace: Pace) -> None:
@@ -89,7 +70,7 @@ def _over_http(pipeline: Pipeline, records: list[Fed], pace: Pace) -> None:
 
 
 def _post(events: list[object], client: httpx.Client) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             answer = client.post("/api/v1/events/batch", json=events)
@@ -101,7 +82,7 @@ def _post(events: list[object], client: httpx.Client) -> None:
             return
         assert answer.status_code == 503, answer.text
         time.sleep(0.1)
-    raise AssertionError(f"not acknowledged within {_PATIENCE:g} s")
+    raise AssertionError(f"not acknowledged within {PATIENCE:g} s")
 
 
 def _chunks(records: list[Fed]) -> Iterator[Iterable[Fed]]:

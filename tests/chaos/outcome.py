@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import asyncpg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from schemas.topics import (
     ANALYSES,
@@ -17,11 +16,10 @@ from schemas.topics import (
     INCIDENT_STATUS,
     INCIDENTS,
 )
-from tests.chaos.workload import PARTITIONS
+from tests.chaos.topic_access import committed, consumer, end, places, records
 from tests.support.pipeline import Pipeline
 
 _DETECTION: Final = "ops-detection"
-_SECONDS: Final = 10.0
 
 _INCIDENTS: Final = """
     WITH links AS (
@@ -51,19 +49,19 @@ class Outcome(NamedTuple):
 def is_caught_up(pipeline: Pipeline) -> bool:
     """Whether everything in the topics is decided on and in the view."""
     try:
-        with_ends = _client(pipeline, _DETECTION)
+        client = consumer(pipeline, _DETECTION)
         try:
             # Committed first, ends after: what a record leads to is published before it is committed.
-            decided = _committed(with_ends, (EVENTS, INCIDENT_STATUS))
-            if any(_end(with_ends, place) > offset for place, offset in decided.items()):
+            decided = committed(client, (EVENTS, INCIDENT_STATUS))
+            if any(end(client, place) > offset for place, offset in decided.items()):
                 return False
             stored = asyncio.run(_stored(pipeline))
             return all(
-                stored.get(place, 0) >= _end(with_ends, place)
-                for place in _places((EVENTS, INCIDENTS, INCIDENT_EVENTS, ANALYSES))
+                stored.get(place, 0) >= end(client, place)
+                for place in places((EVENTS, INCIDENTS, INCIDENT_EVENTS, ANALYSES))
             )
         finally:
-            with_ends.close()
+            client.close()
     except (KafkaException, OSError, asyncpg.PostgresError):
         return False
 
@@ -72,7 +70,8 @@ def outcome(pipeline: Pipeline, prefix: str) -> Outcome:
     """What came of the services whose names start with `prefix`."""
     rows, ids = asyncio.run(_rows(pipeline, prefix))
     late = frozenset(json.loads(value)["id"] for value in _values(pipeline, EVENTS_LATE) if prefix in value)
-    return Outcome({row["key"]: _comparable(row) for row in rows}, ids, late, frozenset(_values(pipeline, EVENTS_DLQ)))
+    dead = frozenset(_values(pipeline, EVENTS_DLQ))
+    return Outcome({row["key"]: _comparable(row) for row in rows}, ids, late, dead)
 
 
 def differences(calm: Outcome, stormy: Outcome, junk: frozenset[str]) -> list[str]:
@@ -87,6 +86,10 @@ def differences(calm: Outcome, stormy: Outcome, junk: frozenset[str]) -> list[st
         before, after = calm.incidents[key], stormy.incidents[key]
         found += [f"{key} {f}: {before[f]!r} became {after[f]!r}" for f in before if before[f] != after[f]]
     return found
+
+
+def _values(pipeline: Pipeline, topic: str) -> list[str]:
+    return [(record.value() or b"").decode() for record in records(pipeline, topic)]
 
 
 def _comparable(row: dict[str, Any]) -> dict[str, Any]:
@@ -111,48 +114,3 @@ async def _stored(pipeline: Pipeline) -> dict[tuple[str, int], int]:
         return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
     finally:
         await connection.close()
-
-
-def _places(topics: tuple[str, ...]) -> list[tuple[str, int]]:
-    return [(topic, partition) for topic in topics for partition in range(PARTITIONS)]
-
-
-def _client(pipeline: Pipeline, group: str) -> Consumer:
-    return Consumer(
-        {
-            "bootstrap.servers": pipeline.environment["KAFKA_BOOTSTRAP_SERVERS"],
-            "group.id": group,
-            "enable.auto.commit": False,
-            "log_level": 0,
-        }
-    )
-
-
-def _committed(client: Consumer, topics: tuple[str, ...]) -> dict[tuple[str, int], int]:
-    wanted = [TopicPartition(topic, partition) for topic, partition in _places(topics)]
-    return {(tp.topic, tp.partition): max(tp.offset, 0) for tp in client.committed(wanted, timeout=_SECONDS)}
-
-
-def _end(client: Consumer, place: tuple[str, int]) -> int:
-    _, end = client.get_watermark_offsets(TopicPartition(*place), timeout=_SECONDS)
-    return int(end)
-
-
-def _values(pipeline: Pipeline, topic: str) -> Iterator[str]:
-    """The values of a topic as it stands now."""
-    client = _client(pipeline, "nobody")
-    try:
-        ends = {place: _end(client, place) for place in _places((topic,))}
-        left = {place for place, end in ends.items() if end}
-        client.assign([TopicPartition(*place, 0) for place in left])
-        while left:
-            message = client.poll(_SECONDS)
-            assert message is not None, f"{topic} cannot be read to its end"
-            if message.error():
-                continue
-            yield (message.value() or b"").decode()
-            place = (message.topic() or "", message.partition() or 0)
-            if (message.offset() or 0) + 1 >= ends[place]:
-                left.discard(place)
-    finally:
-        client.close()

@@ -18,10 +18,13 @@ import pytest
 
 from deploy.brokers.apache_kafka import ApacheKafka
 from deploy.postgres import EmbeddedPostgres
+from schemas.topics import INCIDENT_STATUS
 from tests.chaos.disturbances import AT_STATUS_CHANGES, SESSION_SECONDS, Disturbance, Site, Storm, plan
 from tests.chaos.feeding import CHUNKS, Pace, feed
 from tests.chaos.outcome import Outcome, differences, is_caught_up, outcome
 from tests.chaos.status_changes import Change, apply_changes, choose_changes
+from tests.chaos.topic_access import records as records_of
+from tests.chaos.topic_access import write_again
 from tests.chaos.workload import PARTITIONS, Fed, Workload, make_workload, twice
 from tests.support.databases import Databases
 from tests.support.kafka_cluster import NODES, KafkaCluster
@@ -35,7 +38,7 @@ REPORT: Final = Path(os.environ.get("CHAOS_REPORT", ".state/chaos-report.md"))
 
 _TWICE: Final = 0.3
 _STEP_SECONDS: Final = 0.35
-_HALF_STORM: Final = 10 if LONG else 5
+_HALF_STORM: Final = 11 if LONG else 5
 _SETTLE_SECONDS: Final = 180
 _HEADER: Final = (
     "| seed | disturbances | events | incidents | status changes | differences | seconds |",
@@ -137,6 +140,8 @@ def run_storm(site: Site, workload: Workload, undisturbed: Undisturbed) -> tuple
             settle(site.pipeline)
             storm.begin(chance.choice(AT_STATUS_CHANGES))
             apply_changes(site.pipeline, changes, lambda _: site.hold(chance.uniform(0, 0.2)))
+            again = [change for change in records_of(site.pipeline, INCIDENT_STATUS) if chance.random() < _TWICE]
+            write_again(site.pipeline, again)
             storm.pass_by()
             settle(site.pipeline)
     finally:
