@@ -37,7 +37,7 @@ SEEDS: Final = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("CHAOS_ROUNDS",
 REPORT: Final = Path(os.environ.get("CHAOS_REPORT", ".state/chaos-report.md"))
 
 _TWICE: Final = 0.3
-_STEP_SECONDS: Final = 0.35
+_STEP_SECONDS: Final = 0.35 if LONG else 0.2
 _HALF_STORM: Final = 11 if LONG else 5
 _SETTLE_SECONDS: Final = 180
 _HEADER: Final = (

@@ -1,9 +1,10 @@
 """Reading topics to their end, and writing records of theirs once more."""
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from tests.chaos.workload import PARTITIONS
 from tests.support.pipeline import Pipeline
@@ -44,11 +45,23 @@ def end(client: Consumer, place: Place) -> int:
     return int(high)
 
 
+def _end_at_last(client: Consumer, place: Place) -> int:
+    """The same, through an outage."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return end(client, place)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            client.poll(0.2)
+
+
 def records(pipeline: Pipeline, topic: str) -> Iterator[Message]:
     """The records of a topic as it stands now."""
     client = consumer(pipeline)
     try:
-        ends = {place: end(client, place) for place in places((topic,))}
+        ends = {place: _end_at_last(client, place) for place in places((topic,))}
         left = {place for place, high in ends.items() if high}
         client.assign([TopicPartition(*place, 0) for place in left])
         while left:
