@@ -99,8 +99,8 @@ class Value:
         """A text of 1 to `most` characters."""
         value = self._scalar()
         if not isinstance(value, str):
-            quoted = " in quotes" if value is not None else ""
-            self.unfit(f"a text{quoted}")
+            is_other = isinstance(self.node, yaml.ScalarNode) and self.node.tag != f"{_TAG}null"
+            self.unfit("a text in quotes" if is_other else "a text")
         elif not 1 <= len(value) <= most:
             self.fault(f"expected a text of 1 to {most} characters; found {len(value)}")
         elif not _is_unicode(value):
@@ -149,7 +149,7 @@ class Value:
             first = found[name].line
             key.fault(f"expected once; it is given on line {first} already")
         elif name not in known:
-            close = get_close_matches(name[:100], known, n=1)
+            close = get_close_matches(name[:100], known, n=1, cutoff=0.7)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
             key.fault(f"is no known field; {hint}")
         else:
