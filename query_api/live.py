@@ -75,6 +75,7 @@ class Live:
         self._listeners: set[Listener] = set()
         self._notified = asyncio.Event()
         self._progress = asyncio.Event()
+        self.ended = False
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -85,13 +86,16 @@ class Live:
     async def stop(self) -> None:
         """End the streams and follow no more."""
         self._stopping.set()
+        self._notified.set()
         self.end_streams()
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def end_streams(self) -> None:
-        """End every open stream, so that a server that waits for its answers can stop."""
+        """End every open stream, and those still to come: a server that waits for its answers is to stop."""
+        self.ended = True
+        self._progress.set()
         for listener in self._listeners:
             listener.end()
         self._listeners.clear()
@@ -105,7 +109,10 @@ class Live:
         if self._last is None:
             raise DatabaseAway("the database cannot be reached yet")
         listener = Listener(self._last)
-        self._listeners.add(listener)
+        if self.ended:
+            listener.end()
+        else:
+            self._listeners.add(listener)
         return listener
 
     def forget(self, listener: Listener) -> None:
@@ -129,7 +136,8 @@ class Live:
             after = page[-1][0].id
 
     async def _run(self) -> None:
-        # Cancelling a driver that connects can come out as a TimeoutError: look whether the stop was meant.
+        # Python 3.11's wait_for, which drivers use, can swallow a cancellation or make a TimeoutError of it: the stop
+        # is a flag, which the cancellation only makes quicker.
         while not self._stopping.is_set():
             try:
                 await self._follow()
@@ -144,7 +152,7 @@ class Live:
             await connection.add_listener(CHANNEL, self._on_notification)
             end = await connection.fetchval("SELECT COALESCE(max(id), 0) FROM changes")
             self._last = end if self._last is None else min(self._last, end)
-            while True:
+            while not self._stopping.is_set():
                 self._notified.clear()
                 await self._pass_on()
                 await self._wait(connection)

@@ -65,7 +65,7 @@ async def _done(
     database: Database, live: Live, request: AnalysisRequest, before: AnalysisRow | None, seconds: float
 ) -> bool:
     deadline = asyncio.get_running_loop().time() + seconds
-    while (left := deadline - asyncio.get_running_loop().time()) > 0:
+    while (left := deadline - asyncio.get_running_loop().time()) > 0 and not live.ended:
         async with database.session() as session:
             if answers(await queries.analysis(session, request.incident_key), request.request_id, before):
                 return True

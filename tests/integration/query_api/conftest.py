@@ -83,8 +83,9 @@ def settings(kafka_settings: Settings, view_url: str) -> Settings:
 
 
 @pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
+async def serve(view_url: str) -> AsyncIterator[Serve]:
     """Serves the API for some settings on a free port and gives a client for it."""
+    del view_url  # asked for so that the API is gone before its database is
     async with AsyncExitStack() as stack:
 
         async def run(settings: Settings, **options: Any) -> httpx2.AsyncClient:

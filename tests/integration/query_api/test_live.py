@@ -112,12 +112,14 @@ async def test_resume_that_would_have_a_gap_says_so(
     api: httpx2.AsyncClient, fill: Fill, rows: Rows, last_id: str
 ) -> None:
     """Changes that were forgotten, or never were, mean: read everything anew."""
-    log = Log()
-    for number in range(3):
-        log.incidents(incident(f"k{number}"))
-        await fill(log)
-    await rows("DELETE FROM changes WHERE id < 3")
     await _ready(api)
+    log = Log()
+    async with _following(api) as events:
+        for number in range(3):
+            log.incidents(incident(f"k{number}"))
+            await fill(log)
+        await _take(events, 3)
+    await rows("DELETE FROM changes WHERE id < 3")
 
     async with _following(api, last_id) as events:
         (seen,) = await _take(events, 1)

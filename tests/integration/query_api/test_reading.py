@@ -194,7 +194,7 @@ async def test_without_database_the_api_says_so(serve: Serve) -> None:
     assert all("database cannot be reached" in answer.json()["detail"] for answer in answers)
 
 
-async def test_without_schema_the_api_says_what_to_run(serve: Serve, database_url: str) -> None:
+async def test_without_schema_the_api_says_what_to_run(database_url: str, serve: Serve) -> None:
     """A database that was never migrated is no 500."""
     api = await serve(load_settings(_env_file=None, database_url=database_url, kafka_bootstrap_servers="127.0.0.1:1"))
 
