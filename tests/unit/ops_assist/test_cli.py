@@ -26,7 +26,9 @@ def test_help_lists_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert all(name in printed and text in printed for name, (text, _) in COMMANDS.items())
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "incidents list", "incidents show", "incidents set", "dlq list"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "incidents list", "incidents show", "incidents set", "dlq list", "rules check", "rules test"]
+)
 def test_every_command_has_help(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

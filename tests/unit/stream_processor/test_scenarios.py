@@ -1,5 +1,6 @@
 """Scenario files: what they play, what they compare, and what is said about the wrong ones."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from stream_processor.faults import InvalidFiles
 from stream_processor.near_misses import NearMisses, fullest_window, is_near
+from stream_processor.rule_files import load_rules
 from stream_processor.rules import CountRule
 from stream_processor.scenario_files import load_scenarios
 from stream_processor.scenario_results import Verdict, judge
@@ -40,6 +42,17 @@ def test_the_examples_pass(file: Path) -> None:
     assert loaded.scenarios
     for scenario in loaded.scenarios:
         assert judge(loaded.file, scenario, loaded.rules).differences == []
+
+
+def test_the_page_shows_what_works(tmp_path: Path) -> None:
+    """The rule file and the scenario file of docs/rules.md, as they stand there."""
+    rules, scenarios = re.findall(r"```yaml\n(.*?)```", (EXAMPLES.parent / "rules.md").read_text(), re.DOTALL)
+    (tmp_path / "rules.yaml").write_text(rules)
+    assert load_rules([tmp_path]).rules == load_rules([EXAMPLES / "error-burst.yaml"]).rules[1:]
+    (tmp_path / "page.test.yaml").write_text(scenarios)
+    (tmp_path / "error-burst.yaml").write_text((EXAMPLES / "error-burst.yaml").read_text())
+    loaded = load_scenarios(tmp_path / "page.test.yaml")
+    assert [judge(loaded.file, scenario, loaded.rules).differences for scenario in loaded.scenarios] == [[]]
 
 
 FIVE = "{at: 0s, repeat: 5, every: 2s, service: a}"
