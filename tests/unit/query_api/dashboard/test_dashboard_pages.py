@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from query_api.dashboard.app import create_app
 from query_api.dashboard.list_query import PAGE_SIZE
 from runtime.settings import load_settings
-from tests.unit.query_api.dashboard.fake_api import SUMMARY, FakeApi, event_record
+from tests.unit.query_api.dashboard.fake_api import SUMMARY, FakeApi, analysis_record, event_record
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
 
@@ -102,6 +102,25 @@ def test_incident_shows_why_it_fired(dashboard: TestClient, api: FakeApi) -> Non
         "7 of 7, newest first",
     ):
         assert text in page
+
+
+def test_evidence_leads_to_its_event_where_that_is_shown(dashboard: TestClient, api: FakeApi) -> None:
+    """A quote of one of the newest events is one click from it; an older event is named."""
+    quotes = [{"event_id": event_id, "quote": "reached"} for event_id in ("e-0", "long-gone")]
+    api.add(analysis=analysis_record(evidence=quotes))
+    page = dashboard.get("/incidents/1").text
+    assert 'href="#event-e-0"' in page
+    assert 'id="event-e-0"' in page
+    assert "long-gone" in page
+    assert "#event-long-gone" not in page
+
+
+def test_list_says_which_analyses_are_not_done(dashboard: TestClient, api: FakeApi) -> None:
+    """A finished one, which is the rule, needs no word."""
+    api.add()
+    assert "analysis " not in dashboard.get("/").text.split('id="incident-1"')[1]
+    api.add(analysis_status="skipped_budget")
+    assert "analysis skipped budget" in dashboard.get("/").text
 
 
 def test_incident_without_analysis_says_that_it_comes(dashboard: TestClient, api: FakeApi) -> None:
