@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -54,7 +55,8 @@ def _end_at_last(client: Consumer, place: Place) -> int:
         except KafkaException:
             if time.monotonic() > deadline:
                 raise
-            client.poll(0.2)
+            with suppress(KafkaException):
+                client.list_topics(place[0], timeout=SECONDS)  # it asks anew only when told to
 
 
 def records(pipeline: Pipeline, topic: str) -> Iterator[Message]:
