@@ -2,8 +2,8 @@
 
 What is remembered: every counted id whose event time lies within the horizon, at most `MAX_SEGMENTS` * `SEGMENT` of
 them, and in any case the newest `ALWAYS_KEPT`. A repeat that comes after that with its old time is late and does not
-count for that reason. The newest ids stand in the service's own row; each `SEGMENT` of them moves to a row of its own
-that is written once, so that a row stays small however hot the service is.
+count for that reason. The newest ids stand in the service's own row; the oldest `SEGMENT` of them move to a row of
+their own that is written once, so that a row stays small however hot the service is.
 """
 
 from array import array
@@ -63,8 +63,8 @@ class RecentIds:
         """Remember an id that counts, with its event time in microseconds."""
         self._known.add(fingerprint)
         self._tail.append((time, fingerprint))
-        if len(self._tail) >= SEGMENT:
-            self._move_tail()
+        if len(self._tail) >= SEGMENT + ALWAYS_KEPT:
+            self._move_oldest()
 
     def forget(self, horizon: int) -> None:
         """Forget what lies before `horizon` (event time, microseconds), oldest arrival first."""
@@ -87,11 +87,12 @@ class RecentIds:
         rows, self._rows = self._rows, {}
         return rows
 
-    def _move_tail(self) -> None:
-        stored = array("Q", (fingerprint for _, fingerprint in self._tail))
-        segment = Segment(self._next_number, max(time for time, _ in self._tail))
+    def _move_oldest(self) -> None:
+        oldest = self._tail[:SEGMENT]
+        del self._tail[:SEGMENT]
+        segment = Segment(self._next_number, max(time for time, _ in oldest))
+        stored = array("Q", (fingerprint for _, fingerprint in oldest))
         self._segments.append(segment)
         self._stored[segment.number] = stored
         self._rows[segment.number] = stored.tobytes()
         self._next_number += 1
-        self._tail.clear()
