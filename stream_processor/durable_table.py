@@ -124,33 +124,33 @@ class DurableTable(faust.Table[bytes, bytes]):
         """Forget everything and read the changelog of these partitions from first record to end."""
         self._rows = {partition: {} for partition in partitions}
         changelogs = [TopicPartition(self.changelog_topic_name, partition) for partition in partitions]
-        started, count = monotonic(), 0
+        started, count, late = monotonic(), 0, 0
         async for tp, records in read_to_end(reader, changelogs):
             count += len(records)
-            self.apply(tp.partition, self._newer(tp.partition, records))
+            late += self._apply_newer(tp.partition, records)
         log.info(
             "state_recovered",
             table=self.name,
             partitions=sorted(partitions),
             records=count,
             rows=len(self),
+            late=late,
             seconds=round(monotonic() - started, 3),
         )
 
-    def _newer(
-        self, partition: int, records: Iterable[ConsumerRecord[bytes, bytes]]
-    ) -> Iterator[tuple[bytes, bytes | None]]:
-        """The rows of the records without those that a replaced worker has sent late."""
-        mine = self._rows[partition]
+    def _apply_newer(self, partition: int, records: Iterable[ConsumerRecord[bytes, bytes]]) -> int:
+        """Set the rows of the records but for those that a replaced worker has sent late; gives how many these are."""
+        mine, late = self._rows[partition], 0
         for record in records:
             key, row = record.key, record.value
             if key is None:
                 continue
             present = mine.get(key)
             if row is None or present is None or row == present or self._supersedes(key, row, present):
-                yield key, row
+                self.apply(partition, [(key, row)])
             else:
-                log.warning("late_row_of_a_replaced_worker", partition=partition, offset=record.offset)
+                late += 1
+        return late
 
     async def announce_recovered(self, partitions: frozenset[int]) -> None:
         """Tell the owner of the table that all rows of these partitions, and no others, are there."""
