@@ -20,7 +20,8 @@ _NAMES: Final = (
     r"\b(?:pwd|pass|pw|auth|pin|otp|cvv|cvc|ssn|sid|sig|dsn)\b|[_\-](?:pwd|pass|pw|auth|pin|otp|key|sig)\b|\bkey\b)"
 )
 _REST_OF_NAME: Final = r"[A-Za-z0-9_.\-]{0,24}"
-_IS: Final = r"(?:\\{0,3}[\"'])?\]?\s{0,3}(?:=>|:=|==|[=:]|%3[AaDd])\s{0,3}"
+# Atomic: once what stands behind it was redacted, no shorter way to read the sign is tried.
+_IS: Final = r"(?>(?:\\{0,3}[\"'])?\]?\s{0,3}(?:=>|:=|==|[=:]|%3[AaDd])\s{0,3})"
 _NOT_AGAIN: Final = r"(?!\\{0,3}[\"']?<redacted:)"
 _VALUE: Final = (
     r"(?:\\\"(?:(?!\\\").){0,1024}"  # \"escaped JSON\"
@@ -56,19 +57,15 @@ class Redacted(msgspec.Struct, frozen=True):
 def redact(text: str) -> Redacted:
     """Take everything out that the table knows."""
     counts: Counter[str] = Counter()
-    before = None
-    # Taking one thing out may lay another bare: a number beside it, say.
-    while text != before:
-        before = text
-        for redactor in TABLE:
-            text = redactor.pattern.sub(_counting(redactor, counts), text)
+    for redactor in TABLE:
+        text = redactor.pattern.sub(_counting(redactor, counts), text)
     return Redacted(text, dict(counts))
 
 
 def _counting(redactor: Redactor, counts: Counter[str]) -> Callable[[re.Match[str]], str]:
     def replace(match: re.Match[str]) -> str:
         replacement = redactor.replace(match)
-        if replacement is None or replacement == match.group():
+        if replacement is None:
             return match.group()
         counts[redactor.kind] += 1
         return replacement
@@ -169,10 +166,11 @@ TABLE: Final[tuple[Redactor, ...]] = (
         "email",
         r"(?<![^\s@<>\"(),:;=\[\]{}|/])[^\s@<>\"(),:;=\[\]{}|/]{1,128}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){0,8}\.[^\W\d_]{2,24}",
     ),
-    _line("card", r"(?<![\w.\-])\d(?:[ \-]?\d){12,18}(?![\w\-])", _card),
     _line("ssn", r"(?<![\w\-])\d{3}-\d{2}-\d{4}(?![\w\-])"),
     _line("ip", r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)"),
     _line("ip", r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])", _ipv6),
+    # After the other numbers, which would hide one that stands beside them.
+    _line("card", r"(?<![\w.\-])\d(?:[ \-]?\d){12,18}(?![\w\-])", _card),
     _line(
         "user",
         r"((?:/home|/Users|/export/home|/var/home)/|[A-Za-z]:\\{1,4}(?:Users|Documents and Settings)\\{1,4})"
