@@ -28,6 +28,8 @@ class NearMisses:
 
     def note(self, service: str, rule: CountRule, loose: Sequence[Item], item: Item) -> None:
         """`item` was counted and is among the `loose` events of `service`, those of no incident, by time."""
+        if 5 * len(loose) < 4 * rule.threshold:
+            return  # too few for any window
         window = fullest_window(loose, item, rule.window)
         if not is_near(len(window), rule.threshold):
             return
@@ -65,10 +67,12 @@ def is_near(count: int, threshold: int) -> bool:
 def fullest_window(loose: Sequence[Item], item: Item, window: int) -> list[Item]:
     """The most events within one `window` (microseconds) that holds `item`; of several such, the first."""
     near = [other for other in loose if abs(other.time - item.time) <= window]
-    best: list[Item] = []
+    best = range(0)
+    end = 0
     for start, first in enumerate(near):
         if first.time > item.time:
             break
-        held = [other for other in near[start:] if other.time - first.time <= window]
-        best = held if len(held) > len(best) else best
-    return best
+        while end < len(near) and near[end].time - first.time <= window:
+            end += 1
+        best = max(best, range(start, end), key=len)
+    return near[best.start : best.stop]

@@ -150,6 +150,9 @@ def test_near_misses_are_found(tmp_path: Path) -> None:
         "  + a/burst: count 4, first 0s, last 3s",
         "  + a/burst: count 4, first 10m, last 10m3s",
     ]
+    scattered = "[{at: 0s, repeat: 3, every: 30s, service: a}, {at: 121s, repeat: 4, service: a}]"
+    close = "{incidents: [], near_misses: [{rule: burst, service: a, count: 4, last: 124s}]}"
+    assert verdict_of(tmp_path, scattered, close).passed
     made_full = "[{at: 0s, repeat: 4, service: a}, {at: 30s, service: a}]"
     assert verdict_of(tmp_path, made_full, "{incidents: [{rule: burst, service: a}], near_misses: []}").passed
 
