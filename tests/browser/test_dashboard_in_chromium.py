@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from query_api.dashboard.app import create_app
 from runtime.settings import load_settings
@@ -121,6 +121,34 @@ def test_typed_note_survives_a_live_refresh(page: Page, stage: Stage) -> None:
     expect(page.get_by_label("Note")).to_have_value("half a sent")
     page.get_by_role("button", name="Resolve").click()
     expect(page.locator(".notice.good")).to_be_visible()
+
+
+def test_note_typed_right_after_a_change_survives_the_first_refresh(page: Page, stage: Stage) -> None:
+    """What says how the last change went makes no difference to what stays: neither text nor focus is lost."""
+    incident = stage.api.add()
+    open_live(page, f"{stage.url}/incidents/1")
+    held: list[Route] = []
+    page.route("**/incidents/1", lambda route: hold_fetches(route, held))
+    with page.expect_request(lambda request: request.resource_type == "fetch"):
+        page.get_by_role("button", name="Start investigation").click()
+        expect(page.locator(".notice.good")).to_be_visible()
+    page.get_by_label("Note").fill("half a sent")
+
+    incident["event_count"] = 1234
+    held[-1].continue_()
+
+    expect(page.locator("#why")).to_contain_text("1,234")
+    expect(page.get_by_label("Note")).to_have_value("half a sent")
+    expect(page.get_by_label("Note")).to_be_focused()
+    expect(page.locator(".notice.good")).to_be_visible()
+
+
+def hold_fetches(route: Route, held: list[Route]) -> None:
+    """Let a page load, and keep what its script asks for."""
+    if route.request.resource_type == "fetch":
+        held.append(route)
+    else:
+        route.continue_()
 
 
 def test_stale_page_says_who_was_faster(new_page: NewPage, stage: Stage, complaints: Complaints) -> None:

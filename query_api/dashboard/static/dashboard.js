@@ -59,6 +59,7 @@ function morphChildren(have, want) {
   const keyed = new Map([...have.children].filter((child) => child.id).map((child) => [child.id, child]));
   let cursor = nextMovable(have.firstChild);
   for (const child of [...want.childNodes]) {
+    if (child.nodeType === Node.ELEMENT_NODE) cursor = dropTexts(cursor);
     const match = child.id ? keyed.get(child.id) : cursor && isAlike(cursor, child) ? cursor : null;
     if (!match) {
       have.insertBefore(document.importNode(child, true), cursor);
@@ -73,6 +74,16 @@ function morphChildren(have, want) {
     cursor.remove();
     cursor = next;
   }
+}
+
+// Spaces before an element go, so that it is found where it is: moved or made anew, it would lose focus or typed text.
+function dropTexts(node) {
+  while (node && node.nodeType === Node.TEXT_NODE) {
+    const next = nextMovable(node.nextSibling);
+    node.remove();
+    node = next;
+  }
+  return node;
 }
 
 function isAlike(have, want) {
