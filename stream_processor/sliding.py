@@ -83,6 +83,9 @@ class SlidingWindow:
         """Find out what an event before the span at `place`, and after the one before it, makes of them."""
         loose, spans = self.state.loose, self.state.spans
         follower = spans[place] if place < len(spans) else None
+        if follower is None and self._is_far_from_opening(item):
+            loose.append(item)
+            return
         region = sorted([*self._loose_before(place), *(follower.head if follower else ()), item])
         crossing = _first_crossing(region, self.rule)
         if crossing is None:
@@ -100,6 +103,13 @@ class SlidingWindow:
         self.shift.taken.append((span, head))
         if chain:
             self._give(span, chain)
+
+    def _is_far_from_opening(self, item: Item) -> bool:
+        """Whether the newest event of all fills no window: the usual case, told without looking at the others."""
+        loose, others = self.state.loose, self.rule.threshold - 1
+        if loose and item < loose[-1]:
+            return False
+        return len(loose) < others or item.time - (loose[-others] if others else item).time > self.rule.window
 
     def _move_opening(self, span: Span, head: list[Item], chain: list[Item], item: Item) -> None:
         taken = [member for member in (*head, *chain) if member not in span.head]
