@@ -47,17 +47,27 @@ class Worker:
         while True:
             started = asyncio.get_running_loop().time()
             try:
-                self._session = Session(self._settings, self._model)
-                await self._session.run()
-            except* _TROUBLE as group:
-                self._trouble = f"{group.exceptions[0]!r}"
+                await self._one_session(pause)
+            except asyncio.CancelledError:
+                # aiokafka cancels those who wait for a connection that breaks: that is no wish to stop.
+                if _is_asked_to_end():
+                    raise
+                self._trouble = "a connection broke"
                 log.warning("session_ended", why=self._trouble, next_in_seconds=pause)
-            finally:
-                self._session = None
             if asyncio.get_running_loop().time() - started > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _one_session(self, pause: float) -> None:
+        try:
+            self._session = Session(self._settings, self._model)
+            await self._session.run()
+        except* _TROUBLE as group:
+            self._trouble = f"{group.exceptions[0]!r}"
+            log.warning("session_ended", why=self._trouble, next_in_seconds=pause)
+        finally:
+            self._session = None
 
     def checks(self) -> dict[str, Check]:
         """What `/readyz` asks."""
@@ -68,6 +78,12 @@ class Worker:
         if session is None or not session.is_started:
             return self._trouble
         return None if await session.is_connected() else "no broker answers"
+
+
+def _is_asked_to_end() -> bool:
+    """Whether somebody has cancelled this task."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _configured_model(settings: Settings) -> Model | None:
