@@ -19,6 +19,7 @@ import pytest
 from deploy.brokers.apache_kafka import ApacheKafka
 from deploy.postgres import EmbeddedPostgres
 from schemas.topics import INCIDENT_STATUS
+from stream_processor.fatal import EXIT_CODE
 from tests.chaos.disturbances import AT_STATUS_CHANGES, SESSION_SECONDS, Disturbance, Site, Storm, plan
 from tests.chaos.feeding import CHUNKS, Pace, feed
 from tests.chaos.outcome import Outcome, differences, is_caught_up, outcome
@@ -104,6 +105,7 @@ def test_disturbances_change_nothing(calm: Pipeline, site: Site, report: list[st
         REPORT.write_text("\n".join([*report, ""]))
     assert len(undisturbed.outcome.incidents) > len(workload.prefix)
     assert len(undisturbed.outcome.events) == workload.events
+    assert {code for _, code in storm.revived} <= {EXIT_CODE}, f"ended by themselves: {storm.revived}"
     assert not found, f"{len(found)} differences: " + "\n".join(found[:20])
 
 

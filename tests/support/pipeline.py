@@ -100,7 +100,11 @@ class Pipeline:
 
     def revive(self) -> list[tuple[str, int]]:
         """Start again what ended by itself, as a supervisor does; gives what did and its exit code."""
-        ended = [(service, process.returncode) for service, process in list(self._running.items()) if process.poll()]
+        ended = [
+            (service, process.returncode)
+            for service, process in list(self._running.items())
+            if process.poll() is not None
+        ]
         for service, _ in ended:
             self.start(service)
         return ended
