@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from analyzer_worker.litellm_adapter import LiteLLM, model_name
 from analyzer_worker.model import Model
 from analyzer_worker.session import Session
+from runtime.cancellation import is_asked_to_end
 from runtime.health import Check
 from runtime.kafka import TopicsUnsuitable
 from runtime.settings import Settings
@@ -49,8 +50,7 @@ class Worker:
             try:
                 await self._one_session(pause)
             except asyncio.CancelledError:
-                # aiokafka cancels those who wait for a connection that breaks: that is no wish to stop.
-                if _is_asked_to_end():
+                if is_asked_to_end():
                     raise
                 self._trouble = "a connection broke"
                 log.warning("session_ended", why=self._trouble, next_in_seconds=pause)
@@ -78,12 +78,6 @@ class Worker:
         if session is None or not session.is_started:
             return self._trouble
         return None if await session.is_connected() else "no broker answers"
-
-
-def _is_asked_to_end() -> bool:
-    """Whether somebody has cancelled this task."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _configured_model(settings: Settings) -> Model | None:

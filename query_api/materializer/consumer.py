@@ -14,6 +14,7 @@ from query_api.materializer.batch import TOPICS, Batch, Source, make_batch
 from query_api.materializer.rows import Record
 from query_api.materializer.store import Outrun, Store
 from query_api.pause import pause
+from runtime.cancellation import is_asked_to_end
 from runtime.kafka import make_consumer
 from runtime.metrics import RECORDS_UNREADABLE
 from runtime.settings import Settings
@@ -80,7 +81,9 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             began = time.monotonic()
             try:
                 await self._consume()
-            except (KafkaError, LogReplaced, OSError) as error:
+            except (KafkaError, LogReplaced, OSError, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and is_asked_to_end():
+                    raise
                 self._kafka = str(error) or type(error).__name__
                 log.warning("kafka_away", why=self._kafka)
                 delay = _FIRST_DELAY if time.monotonic() - began > _LONGEST_DELAY else delay
