@@ -30,7 +30,8 @@ pytest_add_cli_args_test_selection = [
   "tests/unit/stream_processor/test_detection_bounds.py", "tests/unit/stream_processor/test_recent_ids.py",
   "tests/unit/stream_processor/test_tumbling.py", "tests/unit/stream_processor/test_state.py",
   "tests/unit/stream_processor/test_detection_against_oracle.py",
-  "tests/unit/stream_processor/test_processor.py", "tests/unit/stream_processor/test_lifecycle_machine.py",
+  "tests/unit/stream_processor/test_lifecycle_steps.py", "tests/unit/stream_processor/test_processor.py",
+  "tests/unit/stream_processor/test_lifecycle_machine.py",
 ]
 also_copy = ["tests"]
 TOML

@@ -263,3 +263,31 @@ def test_ids_are_known_for_the_lateness_and_the_window() -> None:
     again = Arrival(first.event, service.offset + 1, 0, first.received_at)
 
     assert service.take([again]) == ["duplicate"]
+
+
+def test_of_three_incidents_a_late_event_joins_the_two_that_it_lies_between() -> None:
+    """The third is out of its reach and stays what it was."""
+    service = Service(rules(lateness=10_000))
+    service.hear(0, 1)
+    service.hear(200, 201)
+    service.hear(400, 401)
+
+    service.hear(101)
+
+    first, second, third = service.incidents()
+    assert (first.event_count, first.last_event_at, second.merged_into) == (5, 201 * MICROSECONDS, first.key)
+    assert (third.event_count, third.status, third.merged_into) == (2, "open", None)
+    assert [span.key for span in service.state.rules["error-burst"].spans] == [first.key, third.key]
+
+
+def test_a_late_event_brings_in_the_loose_one_at_the_end_of_the_quiet_period() -> None:
+    """An error at 201 belonged to nothing; one at 101 makes it the last of the incident, exactly 100 s later."""
+    service = Service(rules(lateness=10_000))
+    service.hear(0, 1)
+    assert service.hear(201) == ["qualified"]
+
+    assert service.hear(101) == ["attached"]
+
+    (incident,) = service.incidents()
+    assert (incident.event_count, incident.last_event_at) == (4, 201 * MICROSECONDS)
+    assert service.state.rules["error-burst"].loose == []
