@@ -291,3 +291,16 @@ def test_a_late_event_brings_in_the_loose_one_at_the_end_of_the_quiet_period() -
     (incident,) = service.incidents()
     assert (incident.event_count, incident.last_event_at) == (4, 201 * MICROSECONDS)
     assert service.state.rules["error-burst"].loose == []
+
+
+def test_a_lone_event_before_an_incident_waits_for_another() -> None:
+    """Too far before the opening it only qualifies; a second one beside it moves the opening to both."""
+    service = Service(rules(lateness=10_000))
+    service.hear(100, 101)
+
+    assert service.hear(60) == ["qualified"]
+    assert service.incidents()[0].event_count == 2
+    assert service.hear(55) == ["attached"]
+
+    (incident,) = service.incidents()
+    assert (incident.event_count, incident.first_event_at) == (4, 55 * MICROSECONDS)

@@ -178,6 +178,7 @@ def test_reopening_puts_what_events_may_still_change_into_rows_of_their_own() ->
     first, second = life.incidents()
     life.ask(second.key, "resolved")
     assert set(life.ended) == {first.key, second.key}
+    assert {(row.service, row.rule) for row in life.ended.values()} == {("checkout", "burst")}
 
     life.ended.clear()
     life.hear(400, 401, 600, 601)
