@@ -9,8 +9,9 @@
 | e | changelog rows whose handling raises, or behind a compacted tail | tables/recovery.py:867-915 | 432, 176 |
 | f | what was fetched and dropped of a partition without commits | transport/consumer.py:532 `perform_seek` | - |
 | g | state, when an event's changelog partition lies on another worker | assignor/partition_assignor.py:172 | - |
+| h | everything, when the leader of the group does not know the topics after an outage | the same, line 179 | - |
 
-(b), (d) and (f) are kept by `batching` and `durable_table`; this module puts everything in its place.
+(b), (d) and (f) are kept by `batching` and `durable_table`, (h) by `assignor`; this module puts all in place.
 docs/adr/0002-faust-mends.md tells each story, and what is left.
 """
 
@@ -35,6 +36,7 @@ from mode import Service
 from runtime.kafka import ssl_context
 from runtime.settings import Settings
 from schemas.topics import MAX_RECORD_BYTES
+from stream_processor.assignor import WholeAssignor
 from stream_processor.batching import BatchTransport, consumer_of
 from stream_processor.durable_table import DurableTable, PartitionLost, read_to_end
 from stream_processor.fatal import exit_now, leave_now
@@ -309,6 +311,7 @@ def recommended_options(settings: Settings) -> dict[str, Any]:
     return _connection(settings) | {
         # The mends that Faust has a setting for.
         "Agent": FatalAgent,
+        "PartitionAssignor": WholeAssignor,
         "Table": DurableTable,
         "TableManager": SoundTableManager,
         "monitor": SilentMonitor(),
