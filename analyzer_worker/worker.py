@@ -37,11 +37,13 @@ class Worker:
         log.info("analyzer_started", analyzer=self._model.name if self._model else "rules")
         working = asyncio.create_task(self._sessions())
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (working, stopping):
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
 
     async def _sessions(self) -> None:
         pause = FIRST_PAUSE
