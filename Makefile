@@ -1,6 +1,6 @@
 # What people and machines run; `make` alone lists it. Every path is relative, so that a folder's name may hold spaces.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit lint format lock clean venv venv-test system
+.PHONY: help run test test-unit chaos lint format lock clean venv venv-test system
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 UV_VERSION := 0.13.9
@@ -13,11 +13,14 @@ run: venv ## Set up what is missing and run the whole pipeline; Ctrl-C stops it
 
 test: lint system ## Set up what is missing and run all checks and tests, the fast ones first
 	@$(BIN)/python -m pytest -n 2 tests/unit
-	@$(BIN)/python -m pytest tests/integration tests/kafka tests/end_to_end tests/browser --durations=10
+	@$(BIN)/python -m pytest tests/integration tests/kafka tests/end_to_end tests/chaos tests/browser --durations=10
 	@echo "make test: all checks and tests passed"
 
 test-unit: venv-test ## Run the unit tests only: no broker, no database, under half a minute
 	@$(BIN)/python -m pytest -q -n 2 tests/unit
+
+chaos: venv-test ## Fifty rounds of two dozen disturbances each (hours); writes .state/chaos-report.md
+	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-50} $(BIN)/python -m pytest -s tests/chaos
 
 lint: venv-test ## Check style, types and import rules; change nothing
 	@$(BIN)/python -m ruff check .
