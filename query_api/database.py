@@ -11,7 +11,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-DRIVER_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
+DRIVER_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    SQLAlchemyError,
+)
 """What the drivers raise; `is_away` tells which of them mean that the database is away."""
 
 _CONNECT_SECONDS: Final = 5
@@ -106,7 +113,9 @@ def is_away(error: BaseException) -> bool:
         return str(error.sqlstate).startswith(_AWAY_STATES)
     if isinstance(error, ValueError):  # asyncpg's own DataError is an InterfaceError too: the values are wrong
         return False
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | PoolTimeout | DatabaseAway)
+    # InternalClientError: a connection that broke in the middle of an answer and was not told yet that it did.
+    broken = asyncpg.InterfaceError | asyncpg.InternalClientError
+    return isinstance(error, OSError | TimeoutError | broken | PoolTimeout | DatabaseAway)
 
 
 def _driver_error(error: DBAPIError) -> BaseException:
