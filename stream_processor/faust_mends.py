@@ -8,7 +8,7 @@
 | d | state whose changelog record never reached the broker | transport/producer.py:84-126, topics.py:472 | - |
 | e | changelog rows whose handling raises, or behind a compacted tail | tables/recovery.py:867-915 | 432, 176 |
 | f | what was fetched and dropped of a partition without commits | transport/consumer.py:532 `perform_seek` | - |
-| g | state, when an event's changelog partition lies on another worker | assignor/partition_assignor.py:172 | - |
+| g | state, when the same partition of two source topics lies on two workers | assignor/partition_assignor.py:172 | - |
 | h | everything, when the leader of the group does not know the topics after an outage | the same, line 179 | - |
 
 (b), (d) and (f) are kept by `batching` and `durable_table`, (h) by `assignor`; this module puts all in place.
@@ -171,7 +171,7 @@ class SoundRecovery(Recovery):
         changelogs = {tp for tp in assigned if self._is_changelog_tp(tp)}
         sources = assigned - changelogs
         partitions = frozenset(tp.partition for tp in sources)
-        self._check_colocation(partitions, changelogs)
+        self._check_colocation(sources)
         await consumer.hold(changelogs)
         async with self._reader() as reader:
             consumer.replay_horizon = await self._ends(reader, sources)
@@ -190,16 +190,20 @@ class SoundRecovery(Recovery):
     def _durable_tables(self) -> list[DurableTable]:
         return [table for table in self.tables.values() if isinstance(table, DurableTable)]
 
-    def _check_colocation(self, partitions: frozenset[int], changelogs: set[TP]) -> None:
-        for table in self._durable_tables():
-            mine = {tp.partition for tp in changelogs if tp.topic == table.changelog_topic_name}
-            if mine != partitions:
-                exit_now(
-                    "the group gave this worker source partitions without their state; do all topics exist, with "
-                    "the same number of partitions, and do all workers run the same version?",
-                    sources=sorted(partitions),
-                    state=sorted(mine),
-                )
+    def _check_colocation(self, sources: set[TP]) -> None:
+        """State is shared by all source topics, so a partition must come with the same one of each.
+
+        Where the group puts the changelog does not matter: each owner of a source reads it through its own client.
+        """
+        changelogs = {table.changelog_topic_name for table in self._durable_tables()}
+        topics = {name for channel in self.app.topics for name in channel.topics} - changelogs
+        found = {name: sorted(tp.partition for tp in sources if tp.topic == name) for name in topics}
+        if len(set(map(tuple, found.values()))) > 1:
+            exit_now(
+                "the group gave this worker other partitions of one source topic than of another; do all topics "
+                "exist, with the same number of partitions, and do all workers run the same version?",
+                sources=found,
+            )
 
     async def _ends(self, reader: AIOKafkaConsumer, sources: set[TP]) -> dict[TP, int]:
         partitions = [TopicPartition(*tp) for tp in sources]
