@@ -13,7 +13,7 @@ run: venv ## Set up what is missing and run the whole pipeline; Ctrl-C stops it
 
 test: lint system ## Set up what is missing and run all checks and tests, the fast ones first
 	@$(BIN)/python -m pytest -n 2 tests/unit
-	@$(BIN)/python -m pytest tests/integration tests/kafka tests/end_to_end tests/chaos tests/browser --durations=10
+	@$(BIN)/python -m pytest tests/integration tests/kafka tests/end_to_end tests/browser --durations=10
 	@echo "make test: all checks and tests passed"
 
 test-unit: venv-test ## Run the unit tests only: no broker, no database, under half a minute
