@@ -1,6 +1,5 @@
 """Every setting of every service, read once from the environment (and a `.env` file) and validated at start."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -135,9 +134,3 @@ def load_settings(**overrides: object) -> Settings:
             for item in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from error
-
-
-@lru_cache(maxsize=1)
-def settings() -> Settings:
-    """The settings of this process."""
-    return load_settings()

@@ -27,7 +27,6 @@ AnalysisStatus = Literal["pending", "done", "fallback", "skipped_budget"]
 
 CATEGORIES: Final[tuple[Category, ...]] = get_args(Category)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
-ANALYSIS_STATUSES: Final[tuple[AnalysisStatus, ...]] = get_args(AnalysisStatus)
 
 RULES: Final = "rules"
 """`analyzed_by` of the built-in rules analyzer."""

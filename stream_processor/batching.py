@@ -339,10 +339,6 @@ class BatchConsumer(driver.Consumer):
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return (tp for tp in list(self._unfinished) if topics is None or tp in topics or tp.topic in topics)
 
-    def unfinished_batches(self) -> int:
-        """Batches delivered and not yet finished, over all partitions."""
-        return sum(len(queue) for queue in self._unfinished.values())
-
     # --- losing partitions ------------------------------------------------------------------------------
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

@@ -34,7 +34,6 @@ class ApacheKafka:
     name: Final = f"Apache Kafka {KAFKA_VERSION}"
     limitations: Final[tuple[str, ...]] = ()
     supports_idempotence: Final = True
-    end_offset_fence_needed: Final = False
 
     def __init__(self, state_dir: Path, port: int = 0) -> None:
         self.home = state_dir.resolve() / "kafka"

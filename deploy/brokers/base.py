@@ -23,10 +23,6 @@ class Broker(Protocol):
         """Whether producers may ask for idempotence."""
 
     @property
-    def end_offset_fence_needed(self) -> bool:
-        """Whether ListOffsets tells the true end of a partition only behind a batch of one record."""
-
-    @property
     def bootstrap_servers(self) -> str:
         """Where clients find it, as host:port."""
 

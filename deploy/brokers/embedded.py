@@ -40,7 +40,6 @@ class EmbeddedBroker:
         "no idempotent producers, compaction or broker timestamps",
     )
     supports_idempotence: Final = False
-    end_offset_fence_needed: Final = True
 
     def __init__(self, state_dir: Path, port: int = 0) -> None:
         self.home = state_dir.resolve() / "tansu"

@@ -50,7 +50,6 @@ class KafkaCluster:
     name: Final = f"{NODES} nodes of {ApacheKafka.name}"
     limitations: Final[tuple[str, ...]] = ()
     supports_idempotence: Final = True
-    end_offset_fence_needed: Final = False
 
     def __init__(self, state_dir: Path) -> None:
         voters = [free_port() for _ in range(NODES)]
