@@ -24,6 +24,7 @@ DEFECTS: Final[Mapping[str, str]] = {
     "transactions": "InitProducerId is answered with UNKNOWN",
     "compaction": "compacted topics keep every record",
     "unknown topics": "asking for the metadata of a topic creates it",
+    "leaving in a rebalance": "a group whose members left one after the other waits for its leader, who is gone",
     "records outlive a restart": "records are kept in memory",
     "committed offsets outlive a restart": "offsets are kept in memory",
 }

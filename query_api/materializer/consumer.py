@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -107,7 +107,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         consumer = make_consumer(self._settings, group_id=GROUP, client_id="materializer", **options)
         consumer.subscribe(list(TOPICS), listener=self)
         try:
-            await consumer.start()
+            await self._until_stop(consumer.start())
             while not self._stop.is_set():
                 await self._step(consumer)
             await self._commit(consumer)
@@ -115,6 +115,18 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             self._positions.clear()
             self._uncommitted.clear()
             await consumer.stop()
+
+    async def _until_stop(self, starting: Coroutine[Any, Any, None]) -> None:
+        """Wait for a start, but not longer than until the stop: a join takes as long as others of the group let it."""
+        tasks = [asyncio.ensure_future(starting), asyncio.ensure_future(self._stop.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                tasks[0].result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
         await self._find_positions(consumer)

@@ -1,7 +1,7 @@
 """The same input, undisturbed and disturbed, gives the same incidents; nothing acknowledged is lost.
 
-`CHAOS_ROUNDS=50 pytest -s tests/chaos` is the long form: that many seeds from `CHAOS_SEED` (1) on, with more
-disturbances and longer holds. Its table goes to `CHAOS_REPORT` (.state/chaos-report.md). Without it one round runs.
+`make chaos` is the long form: as many seeds as `CHAOS_ROUNDS` says (3) from `CHAOS_SEED` (1) on, with more disturbances
+and longer holds. Its table goes to `CHAOS_REPORT` (.state/chaos-report.md). Without `CHAOS_ROUNDS` one round runs.
 """
 
 import os
@@ -86,6 +86,7 @@ def report() -> Iterator[list[str]]:
 
 
 @pytest.mark.apache_kafka
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_disturbances_change_nothing(calm: Pipeline, site: Site, report: list[str], seed: int) -> None:
     """Same incidents (keys, versions, counts, times, statuses, timelines, links, members), events and letters."""

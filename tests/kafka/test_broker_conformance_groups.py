@@ -149,3 +149,16 @@ async def test_offsets_are_committed_and_fetched_by_a_consumer_that_assigns_itse
         client.assign(places)
         await client.commit({places[0]: 7})
         assert [await client.committed(place) for place in places] == [7, None]
+
+
+@behaviour("leaving in a rebalance")
+async def test_group_outlives_a_member_that_leaves_while_it_rebalances(broker_settings: Settings) -> None:
+    """Of two members one leaves and, before they have settled, the other: one that comes later gets all partitions."""
+    topic, group = await new_topic(broker_settings, partitions=3), unique("group")
+    async with (
+        consumer(broker_settings, topic, group_id=group, **MEMBER),
+        consumer(broker_settings, topic, group_id=group, **MEMBER),
+    ):
+        pass
+    async with asyncio.timeout(10), consumer(broker_settings, topic, group_id=group, **MEMBER) as later:
+        assert _partitions(later) == [ALL_THREE]
