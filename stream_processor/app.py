@@ -56,6 +56,11 @@ class DetectionApp:
         """Whether state is recovered and the sources are being read."""
         return self.faust.started and self._consumer.is_open
 
+    async def use_rules(self, rules: RuleSet) -> None:
+        """Put rules in force between two inputs: all that was decided under the old ones is durable by then."""
+        async with self._turn:
+            self.processor.use_rules(rules)
+
     async def publish(self, owner: int, records: Sequence[Outgoing]) -> None:
         """Publish on behalf of partition `owner`, as `processor.Publisher` has it."""
         await send_durably(self.faust, owner, records)
