@@ -16,6 +16,7 @@ from runtime.settings import Settings, SettingsError, load_settings
 from stream_processor import faust_mends
 from stream_processor.app import DetectionApp
 from stream_processor.faults import InvalidFiles
+from stream_processor.layout import check_layout
 from stream_processor.rule_keeper import RuleKeeper
 
 log = structlog.get_logger(__name__)
@@ -56,9 +57,12 @@ async def _topics(settings: Settings, stop: asyncio.Event) -> int:
     """The number of partitions, once the broker answers and the topics are there; 0 when told to stop before that."""
     while not stop.is_set():
         try:
-            return await ensure_topics(settings)
+            partitions = await ensure_topics(settings)
+            await check_layout(settings, partitions)
         except (KafkaError, OSError) as error:
             log.warning("waiting_for_kafka", servers=settings.kafka_bootstrap_servers, error=repr(error))
+        else:
+            return partitions
         try:
             await asyncio.wait_for(stop.wait(), _RETRY_SECONDS)
         except TimeoutError:

@@ -41,7 +41,13 @@ def rule_set(other: tuple[int, int, int] | None) -> RuleSet:
 
 def record(offset: int, second: int) -> LogRecord:
     at = to_rfc3339((START + second) * MICROSECONDS)
-    event = {"service": "checkout", "level": "ERROR", "message": "boom", "timestamp": at, "id": f"e{offset}"}
+    event: dict[str, object] = {
+        "service": "checkout",
+        "level": "ERROR",
+        "message": "boom",
+        "timestamp": at,
+        "id": f"e{offset}",
+    }
     return event_record(offset, event)
 
 
