@@ -3,6 +3,7 @@
 import msgspec
 
 from schemas.lifecycle import Status
+from schemas.timestamps import EARLIEST
 from stream_processor.explain.history import History, steps
 from stream_processor.explain.replay import Replay
 from stream_processor.ledger import Reason
@@ -58,7 +59,7 @@ def explain(history: History, rules: RuleSet, *, is_past: bool) -> Report:
 
 
 def _of_rule(rule: CountRule, replay: Replay, history: History, *, is_past: bool) -> RuleReport:
-    view, start = replay.views[rule.name], history.at - rule.window
+    view, start = replay.views[rule.name], max(EARLIEST, history.at - rule.window)
     return RuleReport(
         rule,
         view.count_within(start, history.at),
