@@ -130,16 +130,17 @@ class QueryApi:
         """The newest events from `since` to `at`, both included, and whether older ones were left out."""
         path = f"/api/v1/services/{quote(service, safe='')}/events"
         bounds = {"since": to_rfc3339(since), "until": to_rfc3339(min(at, _LATEST) + 1)}
-        events: list[SeenEvent] = []
-        text = 0
-        while len(events) < MAX_EVENTS and text < _MAX_TEXT:
-            page = await self._get(path, list[_Event], **bounds, skip=len(events), limit=_PAGE)
-            events += _as_seen(service, page)
+        found: dict[tuple[int, int], SeenEvent] = {}  # by place: events that come meanwhile shift the pages
+        skipped = text = 0
+        while len(found) < MAX_EVENTS and text < _MAX_TEXT:
+            page = await self._get(path, list[_Event], **bounds, skip=skipped, limit=_PAGE)
+            found |= {(seen.offset, seen.index): seen for seen in _as_seen(service, page)}
+            skipped += len(page)
             text += sum(len(event.message) for event in page)
             if len(page) < _PAGE:
-                return events, False
-        more = await self._get(path, list[_Event], **bounds, skip=len(events), limit=1)
-        return events, bool(more)
+                return list(found.values()), False
+        more = await self._get(path, list[_Event], **bounds, skip=skipped, limit=1)
+        return list(found.values()), bool(more)
 
     async def _get(self, path: str, shape: type[T], **parameters: Any) -> T:
         try:

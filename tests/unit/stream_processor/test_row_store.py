@@ -51,7 +51,7 @@ def test_a_reset_forgets_everything(store: RowStore) -> None:
     assert (store.get(b"a"), dict(store.rows(0)), len(store)) == (None, {}, 0)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(st.lists(CHANGES, max_size=5))
 def test_any_history_leaves_what_a_dictionary_would_hold(store: RowStore, history: list[Changes]) -> None:
     """Empty keys and rows included."""

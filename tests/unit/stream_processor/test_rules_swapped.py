@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Final
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import decode_incident_events
@@ -79,6 +79,7 @@ class Run:
         return Counter((event.offset, event.index) for of in said if of.key in keys for event in of.events)
 
 
+@settings(max_examples=100, deadline=None)
 @given(ROUNDS)
 def test_an_unchanged_rule_does_not_notice_what_happens_to_another(rounds: Rounds) -> None:
     """Its incidents are those of a run in which it was alone all the time."""
@@ -87,6 +88,7 @@ def test_an_unchanged_rule_does_not_notice_what_happens_to_another(rounds: Round
     assert swapped.incidents("kept") == alone.incidents("kept")
 
 
+@settings(max_examples=100, deadline=None)
 @given(ROUNDS)
 def test_a_rule_that_changes_counts_each_event_once(rounds: Rounds) -> None:
     """However it comes, goes and changes: no event is in two of its incidents, and counts are those of the events."""
@@ -97,6 +99,7 @@ def test_a_rule_that_changes_counts_each_event_once(rounds: Rounds) -> None:
     assert counted == taken.total()
 
 
+@settings(max_examples=100, deadline=None)
 @given(ROUNDS)
 def test_a_crash_right_after_a_swap_changes_nothing(rounds: Rounds) -> None:
     """A new processor that reads the state and the new rules decides as the old one would have."""

@@ -4,7 +4,7 @@ from collections import Counter
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.event import Event
@@ -147,6 +147,7 @@ def live_of(inputs: list[Input], wall: int = 0) -> Live:
     return live
 
 
+@settings(max_examples=100, deadline=None)
 @given(histories(), st.sampled_from([0, LATER]))
 def test_now_a_history_is_explained_as_it_was_detected(inputs: list[Input], wall: int) -> None:
     """The same active incidents with the same counts, and each event with its reason."""
@@ -159,6 +160,7 @@ def test_now_a_history_is_explained_as_it_was_detected(inputs: list[Input], wall
         assert told.reasons == live.reasons[told.rule.name]
 
 
+@settings(max_examples=100, deadline=None)
 @given(histories(), st.sampled_from([0, LATER]))
 def test_the_time_of_the_last_event_is_explained_as_it_was_detected(inputs: list[Input], wall: int) -> None:
     """What is active lies within its quiet period; where nothing is, the window is not full."""
