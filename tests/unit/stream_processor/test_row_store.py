@@ -1,5 +1,6 @@
 """The stores of state rows behave alike, in memory and on disk."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,4 +76,13 @@ def test_the_file_is_gone_with_whoever_had_it(tmp_path: Path) -> None:
     store.apply(0, [(bytes([number]), bytes(100_000)) for number in range(50)])
     assert list((tmp_path / "new" / "folder").iterdir()) == []
     assert len(store) == 50
+    store.close()
+
+
+def test_a_full_disk_is_an_error_not_a_lost_row(tmp_path: Path) -> None:
+    """The worker ends then, before it acknowledges anything; its successor reads the changelog."""
+    store = DiskRows(tmp_path)
+    store._database.execute("PRAGMA max_page_count = 20")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.apply(0, [(bytes([number]), bytes(10_000)) for number in range(50)])
     store.close()
