@@ -31,7 +31,7 @@ pytest_add_cli_args_test_selection = [
   "tests/unit/stream_processor/test_tumbling.py", "tests/unit/stream_processor/test_state.py",
   "tests/unit/stream_processor/test_detection_against_oracle.py",
   "tests/unit/stream_processor/test_lifecycle_steps.py", "tests/unit/stream_processor/test_processor.py",
-  "tests/unit/stream_processor/test_lifecycle_machine.py",
+  "tests/unit/stream_processor/test_lifecycle_machine.py", "tests/unit/stream_processor/test_rules_swapped.py",
 ]
 also_copy = ["tests"]
 TOML

@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("Run the whole pipeline on this machine.", "ops_assist.commands.up"),
     "send": ("Send files of events to the pipeline.", "ops_assist.commands.send"),
     "incidents": ("List, show and work incidents.", "ops_assist.commands.incidents"),
+    "explain": ("Tell why there is an incident of a service, or none.", "ops_assist.commands.explain"),
     "rules": ("Check rule files and test the rules in them.", "ops_assist.commands.rules"),
     "topics": ("Compare the topics that are there with those that are needed.", "ops_assist.commands.topics"),
     "lag": ("Show how far each consumer group is behind.", "ops_assist.commands.lag"),

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from query_api.database import Database, DatabaseAway
 from query_api.live import Live
 from query_api.publisher import BrokerAway, Publisher
-from query_api.routes import analyze, events, incidents, status, stream
+from query_api.routes import analyze, events, incidents, service_events, status, stream
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.request_timing import RequestTiming
@@ -55,6 +55,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
         status.router(database, publisher),
         analyze.router(database, publisher, live, analyze_seconds),
         events.router(database),
+        service_events.router(database),
     ):
         app.include_router(router)
     api_docs.install(app)

@@ -134,6 +134,7 @@ class EventRow(SQLModel, table=True):
     span_id: str | None = Field(default=None, sa_column=_text(nullable=True))
     host: str | None = Field(default=None, sa_column=_text(nullable=True))
     environment: str | None = Field(default=None, sa_column=_text(nullable=True))
+    received_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
 
 
 class IncidentEventRow(SQLModel, table=True):

@@ -76,6 +76,22 @@ def event_view(row: EventRow, incident_id: int | None) -> dict[str, Any]:
     }
 
 
+def placed_event_view(row: EventRow, incident_id: int | None) -> dict[str, Any]:
+    """An event of a service that is known, with its attributes and its place in the log."""
+    return {
+        "id": row.id,
+        "level": row.level,
+        "message": row.message,
+        "timestamp": moment(row.event_time),
+        "attributes": row.attributes,
+        "partition": row.partition,
+        "offset": row.record_offset,
+        "index": row.idx,
+        "received_at": moment(row.received_at) if row.received_at else None,
+        "incident_id": incident_id,
+    }
+
+
 def change_view(change: Mapping[str, Any]) -> dict[str, Any]:
     """An entry of a timeline; the record's fields that are at their defaults are not in it."""
     return {

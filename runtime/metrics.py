@@ -31,6 +31,17 @@ RECORDS_REKEYED: Final = Counter(
 INCIDENTS_OPENED: Final = Counter("ops_processor_incidents_opened_total", "Incidents opened.", ["rule"])
 INCIDENT_VERSIONS: Final = Counter("ops_processor_incident_versions_total", "Incident records published.")
 STATUS_CHANGES: Final = Counter("ops_processor_status_changes_total", "Status changes decided on.", ["reason"])
+RULES_INVALID: Final = Gauge(
+    "ops_processor_rules_invalid", "1 while the files of RULES cannot be used and older rules stay in force, else 0."
+)
+RULES_LOADED: Final = Gauge(
+    "ops_processor_rules_loaded_timestamp_seconds", "When the rules in force were loaded, in seconds since the epoch."
+)
+RULES_RELOADS: Final = Counter(
+    "ops_processor_rules_reloads_total",
+    "Readings of changed rule files: changed (new rules in force), unchanged (the same rules) or refused.",
+    ["outcome"],
+)
 STATE_ROWS: Final = Gauge("ops_processor_state_rows", "Rows of detection state held by this worker.")
 ANALYSES: Final = Counter("ops_analyzer_analyses_total", "Analyses published.", ["analyzed_by", "status"])
 MODEL_SECONDS: Final = Histogram("ops_analyzer_model_seconds", "Time of one model call.", ["outcome"], buckets=_SLOW)

@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     )
     allowed_lateness: int = Field(600, ge=0, le=86_400, description="Seconds behind the service's newest event time.")
 
+    state_store: Literal["memory", "disk"] = Field(
+        "memory", description="Where the processor keeps its state; disk: a file in STATE_DIR, for more than memory."
+    )
+
     # --- analysis ---------------------------------------------------------------------------------------
     llm_model: str = Field("", description="A litellm model name, as openai/gpt-4o-mini; empty: rules only.")
     llm_api_base: str = Field("", description="The address of an OpenAI-compatible server, if not the default.")

@@ -4,5 +4,6 @@ Read in this order: `rules` and `matching` (what a rule is), `rule_files` (rules
 ends), `sliding` (k within w, out of order too), `tumbling` (counts by minute), `recent_ids` (the same id counts once),
 `span` (an incident as state), `state` (all that is kept of a service), `detection` (an event comes in), `lifecycle` (a
 person or the quiet period comes in), `sorting` (what a record of the log holds), then `app` (Kafka comes in).
-`scenario_files`, `scenarios` and `scenario_results` test rules by the same functions.
+`rule_watch` and `rule_keeper` change rules while it runs; `layout`, `row_store` and `disk_rows` are where state lies.
+`scenario_files`, `scenarios` and `scenario_results` test rules by the same functions; `explain` tells by them what was.
 """

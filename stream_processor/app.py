@@ -14,10 +14,12 @@ from runtime.settings import Settings
 from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS
 from stream_processor import faust_mends
 from stream_processor.batching import BatchConsumer, RecordBatch
+from stream_processor.disk_rows import DiskRows
 from stream_processor.durable_table import DurableTable, PartitionLost, send_durably
-from stream_processor.faust_mends import finishing
+from stream_processor.faust_mends import data_dir, finishing
 from stream_processor.outgoing import Outgoing
 from stream_processor.processor import Processor, now_micros
+from stream_processor.row_store import MemoryRows, RowStore
 from stream_processor.rules import RuleSet
 from stream_processor.sorting import Record
 from stream_processor.state import supersedes
@@ -40,7 +42,7 @@ class DetectionApp:
         self.faust = faust.App(GROUP, **faust_mends.recommended_options(settings))
         # The broker that cannot do idempotence is also the one that tells ends too low.
         faust_mends.install(self.faust, distrust_end_offsets=not settings.kafka_idempotence)
-        self.table = self._make_table(partitions)
+        self.table = self._make_table(partitions, _row_store(settings))
         self.processor = Processor(rules, self.table, self, partitions)
         self._turn = asyncio.Lock()
         """One input at a time: what the clock decides is durable before an event is decided on top of it."""
@@ -55,6 +57,11 @@ class DetectionApp:
     def is_ready(self) -> bool:
         """Whether state is recovered and the sources are being read."""
         return self.faust.started and self._consumer.is_open
+
+    async def use_rules(self, rules: RuleSet) -> None:
+        """Put rules in force between two inputs: all that was decided under the old ones is durable by then."""
+        async with self._turn:
+            self.processor.use_rules(rules)
 
     async def publish(self, owner: int, records: Sequence[Outgoing]) -> None:
         """Publish on behalf of partition `owner`, as `processor.Publisher` has it."""
@@ -114,7 +121,7 @@ class DetectionApp:
         assert isinstance(consumer, BatchConsumer)
         return consumer
 
-    def _make_table(self, partitions: int) -> DurableTable:
+    def _make_table(self, partitions: int, row_store: RowStore) -> DurableTable:
         changelog = self.faust.topic(
             DETECTION_CHANGELOG,
             partitions=partitions,
@@ -134,9 +141,14 @@ class DetectionApp:
             changelog_topic=changelog,
             on_recovered=self._recovered,
             supersedes=supersedes,
+            row_store=row_store,
         )
         assert isinstance(table, DurableTable)
         return table
+
+
+def _row_store(settings: Settings) -> RowStore:
+    return DiskRows(data_dir(settings)) if settings.state_store == "disk" else MemoryRows()
 
 
 def _records(event: EventT[Any]) -> Sequence[Record]:

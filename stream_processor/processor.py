@@ -77,6 +77,10 @@ class Processor:
         self._unsaid: dict[int, Decisions] = {}
         self._stale: dict[int, list[bytes]] = {}
 
+    def use_rules(self, rules: RuleSet) -> None:
+        """Decide by `rules` from now on; state belongs to the names of rules, so that of the others stays."""
+        self._rules = rules
+
     async def take_events(self, partition: int, records: Sequence[Record]) -> None:
         """Decide on records of one partition of `ops.events`; returns when their effects and the state are durable."""
         found = sort_records(records, self._partitions)

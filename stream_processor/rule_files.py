@@ -90,10 +90,7 @@ class RuleReader:
         return RuleSet(tuple(self.rules), lateness)
 
     def _files(self, path: Path) -> list[Path]:
-        if not path.is_dir():
-            return [path]
-        named = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
-        files = [file for file in named if not file.name.endswith(TEST_SUFFIXES)]
+        files = files_of(path)
         if not files:
             self.faults.append(Fault(str(path), 1, 1, "file", f"expected a file that ends in {' or '.join(SUFFIXES)}"))
         return files
@@ -116,6 +113,14 @@ class RuleReader:
         rule = _read_rule(name or "", fields)
         if rule is not None:
             self.rules.append(rule)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The rule files of a directory, by name; a path that is none stands for itself, be it there or not."""
+    if not path.is_dir():
+        return [path]
+    named = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
+    return [file for file in named if not file.name.endswith(TEST_SUFFIXES)]
 
 
 def load_rules(paths: Sequence[Path]) -> RuleSet:

@@ -45,6 +45,7 @@ class EventColumns(NamedTuple):
     span_id: str | None
     host: str | None
     environment: str | None
+    received_at: datetime
 
 
 class LinkColumns(NamedTuple):
@@ -174,6 +175,7 @@ def _event_row(record: Record, index: int, event: Event, tidy: Callable[[Any], A
         _optional(event.span_id),
         _optional(event.host),
         _optional(event.environment),
+        to_datetime(record.timestamp * 1_000),
     )
 
 

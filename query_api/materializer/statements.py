@@ -25,9 +25,10 @@ SAVE_OFFSETS: Final = """
 
 INSERT_EVENTS: Final = """
     INSERT INTO events (partition, record_offset, idx, id, service, level, message, event_time,
-                        attributes, trace_id, span_id, host, environment)
+                        attributes, trace_id, span_id, host, environment, received_at)
     SELECT * FROM unnest($1::int[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::timestamptz[], $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[])
+                         $8::timestamptz[], $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[],
+                         $14::timestamptz[])
     ON CONFLICT DO NOTHING
 """
 
