@@ -3,8 +3,9 @@
 from schemas.lifecycle import ACTIVE, is_allowed, refusal
 from schemas.status_change import StatusChange
 from stream_processor.decisions import Decisions, StatusReason
-from stream_processor.detection import fall_quiet
+from stream_processor.kind_states import settle
 from stream_processor.rules import RuleSet
+from stream_processor.sighting import fall_quiet
 from stream_processor.sliding import SlidingWindow
 from stream_processor.span import Span
 from stream_processor.state import EndedRow, RuleState, ServiceState
@@ -114,7 +115,9 @@ class _Step:
             self._end_all_but(None)
             self.known.loose.clear()
             self.known.last_key = span.key
+            settle(self.known.own, span.window, None)
         else:
+            settle(self.known.own, span.window, span)
             self.known.spans[:] = [other for other in self.known.spans if other is not span]
 
     def _take_up(self, span: Span, at: int) -> None:
@@ -126,7 +129,7 @@ class _Step:
         self.known.last_key = span.key
         for rule in self.rules.rules:
             if rule.name == self.rule_name:
-                for taker, items in SlidingWindow(self.known, rule, at).grow(0).taken:
+                for taker, items in SlidingWindow(self.known, rule.chain, at).grow(0).taken:
                     self.decisions.took_in(self.state.service, taker, items)
 
     def _end_all_but(self, kept: Span | None) -> None:
