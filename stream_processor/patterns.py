@@ -58,7 +58,7 @@ class PatternMachine(Machine[PatternRule, PatternState]):
         elif (pending := self.own.pending.get(fingerprint)) is not None:
             return self._add(fingerprint, pending, item)
         elif fingerprint not in self.seen:
-            self._meet(fingerprint, text, item)
+            return self._meet(fingerprint, text, item)
         return "qualified"
 
     def fall_silent(self) -> None:
@@ -77,7 +77,7 @@ class PatternMachine(Machine[PatternRule, PatternState]):
         if len(self.seen) < MOST_TEMPLATES:
             self.seen.add(fingerprint)
 
-    def _meet(self, fingerprint: int, text: str, item: Item) -> None:
+    def _meet(self, fingerprint: int, text: str, item: Item) -> Outcome:
         if len(self.seen) + len(self.own.pending) >= MOST_TEMPLATES:
             self.sighting.decisions.unjudged[self.rule.name, "too many templates"] += 1
         elif len(self.own.pending) >= MOST_PENDING:
@@ -86,6 +86,8 @@ class PatternMachine(Machine[PatternRule, PatternState]):
         else:
             known = self.own.pending[fingerprint] = Template(text[:_SHOWN], item.time)
             known.waiting.add(item, MOST_WAITING)
+            return self._decide_at(item.time, fingerprint)
+        return "qualified"
 
     def _add(self, fingerprint: int, known: Template, item: Item) -> Outcome:
         if not known.is_new:
@@ -95,7 +97,15 @@ class PatternMachine(Machine[PatternRule, PatternState]):
         elif known.is_breached:
             return self.sighting.take([item], lambda: self._opening(fingerprint, known))
         known.waiting.add(item, MOST_WAITING)
-        return self._judge(fingerprint, known) if known.is_new else "qualified"
+        return self._judge(fingerprint, known) if known.is_new else self._decide_at(item.time, fingerprint)
+
+    def _decide_at(self, time: int, fingerprint: int) -> Outcome:
+        """An event of `time` was taken in: it may be as late as is allowed, and so final at once."""
+        known = self.own.pending[fingerprint]
+        if known.first > self.watermark(time):
+            return "qualified"
+        known.is_new = True
+        return self._judge(fingerprint, known)
 
     def _decide(self, watermark: int) -> None:
         due = [(t.first, f) for f, t in self.own.pending.items() if not t.is_new and t.first <= watermark]

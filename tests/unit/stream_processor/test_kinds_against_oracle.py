@@ -50,10 +50,13 @@ class Plan(NamedTuple):
 def plans(draw: st.DrawFn) -> Plan:
     """Gaps as within a burst and as between bursts, delays up to the lateness that all rules allow."""
     lateness = draw(st.integers(0, 20))
-    gaps = draw(st.lists(st.integers(0, 3) | st.integers(0, 3) | st.integers(8, 60), min_size=1, max_size=60))
+    size = draw(st.integers(1, 60))
+    gap = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5, 8, 13, 40])
+    gaps = draw(st.lists(gap, min_size=size, max_size=size))
     times = [sum(gaps[: n + 1]) for n in range(len(gaps))]
     sent = [
-        (n, Sent(time, draw(st.integers(0, 9)) < 7, draw(st.sampled_from("abcdefgh")))) for n, time in enumerate(times)
+        (n, Sent(time, draw(st.integers(0, 9)) < 7, draw(st.sampled_from("abcdefghijklmnop"))))
+        for n, time in enumerate(times)
     ]
     delays = draw(st.lists(st.integers(0, lateness), min_size=len(sent), max_size=len(sent)))
     order = sorted(sent, key=lambda one: (one[1].time + delays[one[0]], one[0]))
@@ -87,7 +90,7 @@ def rules_of(plan: Plan) -> list[Rule]:
         PatternRule(
             *("pattern", LEVELS, plan.threshold, window + own, quiet),
             allowed_lateness=own,
-            learning_period=20 * MICROSECONDS,
+            learning_period=max(own, 12 * MICROSECONDS),
         ),
     ]
 
@@ -109,7 +112,11 @@ def expected(plan: Plan, rule: str) -> list[Span]:
     pattern_quiet = plan.quiet and max(plan.quiet, plan.window + plan.lateness)
     return chained(
         pattern_qualifying(
-            events, window=window + plan.lateness, threshold=plan.threshold, learning=20, lateness=plan.lateness
+            events,
+            window=window + plan.lateness,
+            threshold=plan.threshold,
+            learning=max(plan.lateness, 12),
+            lateness=plan.lateness,
         ),
         pattern_quiet,
     )
