@@ -132,7 +132,11 @@ def _misplaced(kind: Kind) -> dict[str, str]:
     for other, fields in _FIELDS.items():
         for name in fields.keys() - _FIELDS[kind].keys():
             owners.setdefault(name, []).append(other)
-    return {name: f"is a field of kind {' and '.join(kinds)}, not of {kind}" for name, kinds in owners.items()}
+    return {name: f"is a field of kind {_listed(kinds)}, not of {kind}" for name, kinds in owners.items()}
+
+
+def _listed(kinds: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
 
 
 class _Given:

@@ -44,13 +44,13 @@ def test_check_shows_the_rules(run: Run) -> None:
 def test_check_tells_every_error_on_its_line(run: Run, tmp_path: Path) -> None:
     """Bad files: 1, nothing but the errors."""
     file = tmp_path / "bad.yaml"
-    file.write_text(f"{RULE}- {{name: b, kind: rate, window: 1m}}\n")
+    file.write_text(f"{RULE}- {{name: b, kind: count, window: 0s}}\n")
     assert run("check", file) == (
         1,
         "",
         (
             f"{file}:3:3: rules[1].threshold: is required: a whole number from 1 to 10000\n"
-            f"{file}:3:19: rules[1].kind: expected a kind that is supported (count); found 'rate'\n"
+            f"{file}:3:34: rules[1].window: expected a duration from 1s to 1d, as 90s, 5m or 1h30m; found '0s'\n"
         ),
     )
 
