@@ -24,6 +24,8 @@ def change_status(
     rule_name, span = found
     decisions.changed(state.service, rule_name, span)
     if span.knows_change(change.change_id):
+        if span.taken_up:
+            decisions.took_in(state.service, span, span.taken_up)
         return "repeated"
     known = state.rule_state(rule_name)
     span.touch(change.at)
@@ -127,9 +129,11 @@ class _Step:
         self._end_all_but(span)
         self.known.spans[:] = [span]
         self.known.last_key = span.key
+        span.taken_up = []
         for rule in self.rules.rules:
             if rule.name == self.rule_name:
                 for taker, items in SlidingWindow(self.known, rule.chain, at).grow(0).taken:
+                    taker.taken_up += items
                     self.decisions.took_in(self.state.service, taker, items)
 
     def _end_all_but(self, kept: Span | None) -> None:

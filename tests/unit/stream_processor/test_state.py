@@ -81,6 +81,7 @@ SPANS = st.builds(
     heard_at=TIMES,
     kept_alive_at=TIMES,
     quiet_from=st.none() | STATUS,
+    taken_up=st.lists(ITEMS, max_size=2),
 )
 NUMBERS = st.integers(-(2**40), 2**40)
 BUNCHES = st.builds(Bunch, COUNTS, st.lists(ITEMS, max_size=3))
