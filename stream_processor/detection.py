@@ -67,8 +67,8 @@ def _take_in(
 ) -> Reason:
     event = arrival.event
     matching = rules.matching(event)
-    fingerprint = event_fingerprint(event.id) if matching else 0
-    if matching and fingerprint in state.ids:
+    fingerprint = event_fingerprint(event.id) if matching and rules.remembers(matching) else None
+    if fingerprint is not None and fingerprint in state.ids:
         return "duplicate"
     if event.timestamp < state.newest - rules.allowed_lateness:
         decisions.late.append(arrival)
@@ -84,7 +84,8 @@ def _take_in(
             decisions.late.append(arrival)
             return "late"
     if outcomes:
-        state.ids.add(event.timestamp, fingerprint)
+        if fingerprint is not None:
+            state.ids.add(event.timestamp, fingerprint)
         reason = min(filter(None, outcomes), key=_BY_WEIGHT.index, default=reason)
     if event.timestamp > state.newest:
         state.newest = event.timestamp

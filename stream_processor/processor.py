@@ -141,7 +141,6 @@ class Processor:
         self.revoked([partition])
         decisions = Decisions(partition)
         active = self._active.setdefault(partition, set())
-        deadlines = []
         for row in (decode_service(value) for key, value in rows.items() if is_service_key(key)):
             for rule, known in row.rules.items():
                 for span in known.spans:
@@ -149,11 +148,15 @@ class Processor:
                         active.add(row.service)
                     if span.quiet_from:
                         decisions.changed(row.service, rule, span)
-            if (due := next_deadline(self._rules, row.rules)) is not None:
-                deadlines.append((due, row.service))
-        self._deadlines[partition] = Deadlines(deadlines)
+        self.listen(partition, rows)
         self._unsaid[partition] = decisions
         self._stale[partition] = _closed_before(rows, now - _KEPT_CLOSED)
+
+    def listen(self, partition: int, rows: Mapping[bytes, bytes]) -> None:
+        """Find out whose silence decides something: after a recovery, and when other rules have come into force."""
+        kept = (decode_service(value) for key, value in rows.items() if is_service_key(key) and self._rules.has_clock)
+        due = ((next_deadline(self._rules, row.rules), row.service) for row in kept)
+        self._deadlines[partition] = Deadlines((moment, service) for moment, service in due if moment is not None)
 
     def revoked(self, partitions: Iterable[int]) -> None:
         """Another worker has these partitions: forget their state."""

@@ -1,5 +1,6 @@
 """What a rule is: which events it looks at, what opens an incident, and when the incident ends by itself."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import ClassVar, Final, Literal
 
@@ -44,6 +45,8 @@ class Rule(msgspec.Struct, frozen=True):
     kind: ClassVar[Kind]
     waits: ClassVar[bool] = False
     """Whether an incident waits for the watermark, rather than being opened at once and amended."""
+    remembers: ClassVar[bool] = True
+    """Whether it must not count the same id twice."""
 
     def __post_init__(self) -> None:
         """Hold the bounds that the algorithm relies on."""
@@ -177,9 +180,13 @@ class RatioRule(WatchingRule, frozen=True, kw_only=True):
 
 
 class AbsenceRule(WatchingRule, frozen=True):
-    """A service that has sent `threshold` events sends none for `window` on the log's clock."""
+    """A service that has sent `threshold` events sends none for `window` on the log's clock.
+
+    A repeat is a sign of life too, so that no ids of all that is heard need be remembered.
+    """
 
     kind: ClassVar[Kind] = "absence"
+    remembers: ClassVar[bool] = False
 
     def covers(self, service: str) -> bool:  # noqa: ARG002 - other kinds ask
         """What it looks at is what matches."""
@@ -243,6 +250,10 @@ class RuleSet(msgspec.Struct, frozen=True):
     def matching(self, event: Event) -> list[Rule]:
         """The rules that count `event`."""
         return [rule for rule in self.rules if rule.matches(event)] if event.level in self.seen_levels else []
+
+    def remembers(self, matching: Sequence[Rule]) -> bool:
+        """Whether an event that these rules count must count once."""
+        return self.is_plain or any(rule.remembers for rule in matching)
 
     def _with_lateness(self, rule: Rule) -> Rule:
         if rule.allowed_lateness is not None:

@@ -1,6 +1,9 @@
 """Message templates: what varies is masked, what does not stays, and hostile text costs no more than its length."""
 
 import random
+import sys
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -69,11 +72,9 @@ def test_the_work_is_in_proportion_to_the_text(piece: str) -> None:
 
 
 def _steps(piece: str, length: int) -> int:
-    import sys
-
     count = 0
 
-    def trace(frame: object, event: str, arg: object) -> object:
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
         nonlocal count
         del frame, event, arg
         count += 1

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.event import Event
 from schemas.incident import Incident
+from schemas.levels import Level
 from schemas.timestamps import MICROSECONDS
 from stream_processor import patterns
 from stream_processor.decisions import Arrival, Decisions
@@ -27,7 +28,7 @@ from tests.support.kinds_oracle import (
 )
 from tests.support.oracle import incidents_of
 
-LEVELS = ("ERROR", "FATAL")
+LEVELS: tuple[Level, ...] = ("ERROR", "FATAL")
 
 
 class Plan(NamedTuple):
@@ -183,7 +184,7 @@ def micros(seconds: int) -> int:
     return seconds * MICROSECONDS
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(plan=plans())
 def test_every_kind_gives_the_in_order_incidents(plan: Plan) -> None:
     """All kinds at once, out of order within each one's lateness, with repeats, in any batches."""
@@ -202,7 +203,7 @@ def test_every_kind_gives_the_in_order_incidents(plan: Plan) -> None:
     assert links == {key: i.event_count for key, i in played.incidents.items() if key not in merged}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(plan=plans())
 def test_what_is_not_kept_is_counted_all_the_same(plan: Plan) -> None:
     """With room for three events of a window: the same counts, first and last event times."""
@@ -216,7 +217,7 @@ def test_what_is_not_kept_is_counted_all_the_same(plan: Plan) -> None:
         assert played.spans(rule.name) == sorted(expected(plan, rule.name)), rule.name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(plan=plans())
 def test_kinds_do_not_disturb_each_other(plan: Plan) -> None:
     """All rules at once publish what each publishes alone, but for the minutes beside it, which count repeats."""

@@ -240,7 +240,8 @@ def test_a_share_waits_for_its_watermark() -> None:
     (incident,) = service.newest.values()
     assert service.spans() == [(4, 0, 3)]
     assert incident.reason == (
-        "4 of 8 events of checkout (50.0%) were ERROR in the 10s from 1970-01-01T00:00:00Z, at least 50.0% of at least 4"
+        "4 of 8 events of checkout (50.0%) were ERROR in the 10s from 1970-01-01T00:00:00Z, "
+        "at least 50.0% of at least 4"
     )
     assert service.hear(9.999999) == ["late"]
     assert [arrival.event.timestamp / SECOND for arrival in service.step.late] == [9.999999]
@@ -361,6 +362,18 @@ def test_an_event_of_the_record_that_ends_the_silence_comes_after_it() -> None:
     (incident,) = service.newest.values()
     assert [change.what for change in incident.timeline] == ["opened", "heard"]
     assert service.step.opened == {"absence": 1}
+
+
+def test_a_repeat_is_a_sign_of_life_and_no_id_of_it_is_remembered() -> None:
+    """A service that sends ten thousand events is as small as one that sends two."""
+    service = Service(ABSENCE)
+    once = Arrival(Event("same", "checkout", "ERROR", "beat", 0), 1, 0, 1)
+    assert service.take([once, msgspec.structs.replace(once, index=1)]) == ["qualified", "qualified"]
+    assert len(service.state.ids) == 0
+
+    service.offset = 1
+    service.tick(30)
+    assert len(service.spans()) == 1
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @invariant()
     def each_event_stands_under_one_incident_of_a_rule(self) -> None:
-        for name in (rule.name for rule in self.in_force.rules):
+        for name in (each.name for each in self.in_force.rules):
             places = Counter[tuple[int, int]]()
             for key, linked in self.linked.items():
                 if self.published[key].rule == name:

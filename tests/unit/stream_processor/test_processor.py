@@ -257,7 +257,7 @@ async def test_what_was_written_but_not_published_is_published_after_recovery() 
 
 
 async def test_what_a_reopened_incident_took_in_is_told_again_after_a_crash() -> None:
-    """Cut off between writing a reopening and publishing it: delivered again, it names the events that came meanwhile."""
+    """Cut off between writing a reopening and publishing it: delivered again, it names what came meanwhile."""
     pipeline = Setup()
     await pipeline.burst(0, range(5))
     key = pipeline.only().key
