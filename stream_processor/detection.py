@@ -32,12 +32,13 @@ def detect(
     `timeline`: the log's clock over the records that hold them, where rules need it; then what the service's silence
     between them and until the last of the records decides is decided too.
     """
-    includes = state.offset
+    includes, heard = state.offset, 0
     for arrival in arrivals:
         if arrival.offset > includes:
-            if timeline is not None:
+            if timeline is not None and (now := timeline.heard_at(arrival.offset)) != heard:
+                heard = now
                 fall_silent(state, rules, timeline, decisions, before=arrival.offset)
-            decisions.ledger[_take_in(state, arrival, rules, decisions, timeline)] += 1
+            decisions.ledger[_take_in(state, arrival, rules, decisions, heard)] += 1
             state.offset = arrival.offset
     if timeline is not None:
         fall_silent(state, rules, timeline, decisions)
@@ -62,9 +63,7 @@ def fall_silent(
         state.offset = max(state.offset, moment.offset - 1)
 
 
-def _take_in(
-    state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: Decisions, timeline: Timeline | None
-) -> Reason:
+def _take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: Decisions, heard: int) -> Reason:
     event = arrival.event
     matching = rules.matching(event)
     fingerprint = event_fingerprint(event.id) if matching and rules.remembers(matching) else None
@@ -78,7 +77,6 @@ def _take_in(
     if rules.is_plain:
         outcomes: list[Outcome | None] = [_count(state, rule, arrival, decisions) for rule in matching]
     else:
-        heard = timeline.heard_at(arrival.offset) if timeline else 0
         outcomes = _look(state, rules, matching, arrival, heard=heard, decisions=decisions)
         if matching and not outcomes:
             decisions.late.append(arrival)

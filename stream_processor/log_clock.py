@@ -46,6 +46,7 @@ class Timeline:
     def __init__(self, start: "LogClock", moments: list[Moment]) -> None:
         self._start = start
         self._moments = moments
+        self._heard = {moment.offset: moment.heard for moment in moments}
 
     @property
     def heard(self) -> int:
@@ -54,8 +55,7 @@ class Timeline:
 
     def heard_at(self, offset: int) -> int:
         """The clock at the record of this offset."""
-        after = bisect_left(self._moments, offset + 1, key=lambda moment: moment.offset)
-        return self._moments[after - 1].heard if after else self._start.heard
+        return self._heard.get(offset, self._start.heard)
 
     def first_from(self, heard: int) -> Moment | None:
         """The first of these records at which the clock has come to `heard`."""

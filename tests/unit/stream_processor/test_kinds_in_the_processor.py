@@ -199,11 +199,11 @@ async def test_crashes_and_batches_change_nothing_for_any_kind(history: list[Ste
     assert disturbed.publisher.incidents() == undisturbed.publisher.incidents()
     for key in undisturbed.publisher.incidents():
         assert disturbed.publisher.links(key) == undisturbed.publisher.links(key)
-    late = [
-        sorted({letter.value or b"" for letter in setup.publisher.to(EVENTS_LATE)})
-        for setup in (undisturbed, disturbed)
-    ]
-    assert late[0] == late[1]
+    assert late_ones(disturbed) == late_ones(undisturbed)
+
+
+def late_ones(setup: Setup) -> set[bytes | None]:
+    return {letter.value for letter in setup.publisher.to(EVENTS_LATE)}
 
 
 @settings(max_examples=100, deadline=None)

@@ -301,7 +301,7 @@ def test_every_kind_has_its_fields_and_defaults(fields: str, rule: Rule) -> None
         ),
         (
             "kind: rate, multiple: 2, floor: 1, window: 4s",
-            "1:62: rules[0].window: expected an allowed lateness up to 8m for a rule of kind rate with this window; it ",
+            "1:62: rules[0].window: expected an allowed lateness up to 8m for a rule of kind rate with this window; i",
         ),
         ("kind: ratio, minimum: 5, share: 1.1", "1:51: rules[0].share: expected a number above 0, up to 1; found '1.1"),
         ("kind: ratio, share: 1", "1:9: rules[0].minimum: is required: a whole number from 1 to 1000000: events of a"),
