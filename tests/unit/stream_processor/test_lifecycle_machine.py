@@ -187,11 +187,11 @@ class LifecycleMachine(RuleBasedStateMachine):
         decisions = Decisions(0)
         ended = read_ended(change.incident_key, self.rows.get)
         reason = change_status(self.state, ended, change, self.in_force, decisions)
-        self.keep(decisions)
+        self.keep(decisions, told=reason == "repeated")
         return reason
 
-    def keep(self, decisions: Decisions) -> None:
-        """Write and publish what was decided, as the processor does."""
+    def keep(self, decisions: Decisions, *, told: bool = False) -> None:
+        """Write and publish what was decided, as the processor does. `told`: all of it was published before."""
         for row in decisions.ended_rows():
             self.write(ended_row(row))
         self.write(state_rows(self.state))
@@ -205,7 +205,11 @@ class LifecycleMachine(RuleBasedStateMachine):
                 assert incident.updated_at >= known.updated_at
             self.published[incident.key] = incident
         for record in decisions.events(most=4):
-            self.linked[record.key].update((event.offset, event.index) for event in record.events)
+            places = [(event.offset, event.index) for event in record.events]
+            if told:
+                assert all(place in self.linked[record.key] for place in places)
+            else:
+                self.linked[record.key].update(places)
 
     def write(self, rows: dict[bytes, bytes | None]) -> None:
         for key, value in rows.items():
