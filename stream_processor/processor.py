@@ -39,6 +39,7 @@ from stream_processor.state import (
     read_clock,
     read_ended,
     read_state,
+    service_key,
     state_rows,
 )
 
@@ -198,7 +199,7 @@ class Processor:
 
     async def _take_silence(self, partition: int, timeline: Timeline) -> None:
         """Decide on services whose deadline has come without an event of theirs."""
-        silent = self._deadlines.setdefault(partition, Deadlines()).take(timeline.heard)
+        silent = self._silent(self._deadlines.setdefault(partition, Deadlines()), timeline.heard)
         for start in range(0, len(silent), _MOST_SILENT):
             decisions = Decisions(partition)
             states = [self._state(service) for service in silent[start : start + _MOST_SILENT]]
@@ -207,6 +208,25 @@ class Processor:
             await self._publisher.publish(partition, _outgoing(decisions))
             await self._write(partition, states, decisions)
             _count([], [], decisions)
+
+    def _silent(self, deadlines: Deadlines, heard: int) -> list[str]:
+        """The services whose deadline has come; those that were heard meanwhile have a later one."""
+        silent = []
+        for service in deadlines.take(heard):
+            due = self._deadline(service)
+            if due is not None and due <= heard:
+                silent.append(service)
+            else:
+                deadlines.put(service, due)
+        return silent
+
+    def _deadline(self, service: str) -> int | None:
+        """The next deadline of a service, told by its row alone where it was not used lately."""
+        state = self._cache.get(service)
+        if state is not None:
+            return next_deadline(self._rules, state.rules)
+        row = self._rows.get(service_key(service))
+        return None if row is None else next_deadline(self._rules, decode_service(row).rules)
 
     def _state(self, service: str) -> ServiceState:
         state = self._cache.get(service)

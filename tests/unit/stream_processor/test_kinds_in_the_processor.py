@@ -376,6 +376,24 @@ async def test_many_that_fall_silent_at_once_are_told_in_steps() -> None:
     assert sum(key in setup.rows.rows for key in map(service_key, {str(s["service"]) for s in sent})) == 1_200
 
 
+async def test_a_deadline_that_has_moved_on_writes_nothing() -> None:
+    """A service that is heard all the time is looked at when its first deadline comes, and left as it is."""
+    for forgets in (False, True):
+        setup = Setup(RuleSet((ABSENCE,), seconds(10)))
+        await setup.take([*heartbeats(0, START, 3), *heartbeats(3, START + 12, 3)])
+        before = setup.rows.rows[service_key("a")]
+        if forgets:
+            setup.start()
+
+        await setup.take(ticks(6, START + 28, 1))
+        await setup.take(ticks(7, START + 36, 1))
+
+        assert setup.rows.rows[service_key("a")] == before
+        assert setup.processor.wants_tick(0)
+        await setup.take(ticks(8, START + 46, 1))
+        assert [i.last_event_at for i in setup.of("absence")] == [seconds(START + 20)]
+
+
 async def test_a_tick_goes_to_its_own_partition_and_only_where_silence_may_decide() -> None:
     """Rules of kind count and rate never want one."""
     plain = Setup(RuleSet(RULES[:2], seconds(10)))
