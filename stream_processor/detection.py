@@ -139,7 +139,7 @@ def _advance(state: ServiceState, rules: RuleSet, received_at: int, decisions: D
     state.ids.forget(state.newest - max(rules.allowed_lateness, rules.longest_window))
     for rule in rules.rules:
         known = state.rules.get(rule.name)
-        if not known:
+        if not known or not (known.loose or known.spans):
             continue
         settled = rule.settled(state.newest - rule.lateness)
         forget_loose(known, rule.chain, settled)
