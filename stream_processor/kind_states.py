@@ -7,7 +7,8 @@ import msgspec
 
 from stream_processor.span import Item, Span
 
-MOST_KEPT: Final = 256
+MOST_KEPT: Final = 64
+"""Events of a window that are kept while they wait: a row holds those of all windows within the lateness."""
 
 
 class Bunch(msgspec.Struct, array_like=True):

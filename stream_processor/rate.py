@@ -42,8 +42,10 @@ class RateMachine(Machine[RateRule, RateState]):
         self.own.counts[number] = self.own.counts.get(number, 0) + 1
         if window.is_breached:
             return self.sighting.take([item], lambda: self._opening(event, number, window))
+        if window.limit is None:
+            return "qualified"
         window.waiting.add(item)
-        if window.limit is None or window.waiting.count <= window.limit:
+        if window.waiting.count <= window.limit:
             return "qualified"
         window.is_breached = True
         waiting = window.waiting

@@ -15,6 +15,8 @@ from stream_processor.kind_states import MOST_KEPT, PatternState, RateState
 from stream_processor.lifecycle import change_status
 from stream_processor.log_clock import LogClock, Moment, Timeline
 from stream_processor.matching import Match
+from stream_processor.near_misses import NearMiss
+from stream_processor.rate import near_misses
 from stream_processor.rules import AbsenceRule, CountRule, PatternRule, RateRule, RatioRule, Rule, RuleSet
 from stream_processor.seen_templates import SeenTemplates
 from stream_processor.state import new_state
@@ -176,7 +178,7 @@ def test_the_median_takes_no_notice_of_an_earlier_incident() -> None:
 
 
 def test_more_events_than_are_kept_are_counted() -> None:
-    """A thousand fill a window of which 256 are kept: the count and the times are exact."""
+    """A thousand fill a window of which 64 are kept: the count and the times are exact."""
     service = Service(msgspec.structs.replace(RATE, floor=1_000))
     for second in range(0, 50, 10):
         service.hear(second, level="INFO")
@@ -349,6 +351,46 @@ def test_silence_decides_at_its_deadline_and_not_before() -> None:
         assert service.state.offset == service.offset - 1, "what the tick decided is in the row; its record is not"
         service.tick(1_000)
         assert len(service.spans()) == 1
+
+
+def test_what_silence_has_decided_on_is_closed_to_the_microsecond() -> None:
+    """Before the end of the last window, or the last first event, an event is late; at it, it counts."""
+    ratio = Service(RATIO)
+    ratio.hear(1, 2, 3, 12)
+    ratio.tick(15)
+    assert ratio.spans() == []
+    assert (ratio.hear(19.999999), ratio.hear(20)) == (["late"], ["qualified"])
+
+    new = Service(NEW)
+    new.hear(0, level="INFO")
+    new.hear(70, 70.5, message="disk is gone")
+    new.hear(72, 73, message="fan is gone")
+    new.tick(5)
+    assert new.spans() == [(4, 70, 73)], "both are decided on, and one incident within the quiet period"
+    assert (new.hear(71.999999), new.hear(72)) == (["late"], ["qualified"])
+
+
+def test_near_misses_are_told_when_a_window_has_passed() -> None:
+    """Four of the five that a rate takes, forty percent where fifty are asked for; no more and no less."""
+    rate = rated()
+    rate.hear(50, 51, 52, 53)
+    own = rate.state.rules["rate"].own
+    assert isinstance(own, RateState)
+    miss = NearMiss("rate", "checkout", 4, 50 * SECOND, 53 * SECOND)
+    assert near_misses("checkout", RATE, own) == [miss]
+    rate.hear(69.999999, level="INFO")
+    assert rate.step.near == []
+    rate.hear(70, level="INFO")
+    assert rate.step.near == [miss]
+    assert near_misses("checkout", RATE, own) == []
+
+    for errors, others, is_near in ((4, 6, True), (4, 7, False), (5, 5, False)):
+        ratio = Service(RATIO)
+        ratio.hear(*range(errors))
+        ratio.hear(*[5] * others, level="INFO")
+        ratio.hear(15, level="INFO")
+        told = [NearMiss("ratio", "checkout", errors, 0, (errors - 1) * SECOND)]
+        assert ratio.step.near == (told if is_near else [])
 
 
 def test_an_event_of_the_record_that_ends_the_silence_comes_after_it() -> None:
