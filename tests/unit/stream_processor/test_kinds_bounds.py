@@ -370,6 +370,36 @@ def test_what_silence_has_decided_on_is_closed_to_the_microsecond() -> None:
     assert (new.hear(71.999999), new.hear(72)) == (["late"], ["qualified"])
 
 
+def test_an_incident_does_not_end_before_a_window_that_may_join_it() -> None:
+    """Its quiet period has passed by the watermark, but events from within it wait in a window that is not over."""
+    rate = Service(msgspec.structs.replace(RATE, quiet_period=10 * SECOND))
+    for window in range(4):
+        rate.hear(window * 10, window * 10 + 1)
+    rate.hear(50, 51, 52, 53, 54)
+    rate.hear(60, 61)
+    rate.hear(76, level="INFO")
+    rate.hear(67, 68, 69)
+    assert rate.spans() == [(10, 50, 69)]
+
+    ratio = Service(msgspec.structs.replace(RATIO, quiet_period=10 * SECOND))
+    ratio.hear(6, 7, 8, 9)
+    ratio.hear(11, 12, 13, 14)
+    ratio.hear(24.5, level="INFO")
+    ratio.hear(25, level="INFO")
+    assert ratio.spans() == [(8, 6, 14)]
+
+
+def test_the_first_event_of_a_template_is_the_earliest_not_the_first_to_come() -> None:
+    """At 75 and, out of order, at 72: its window goes to 82, and what comes after that is not in it."""
+    service = Service(NEW)
+    service.hear(0, level="INFO")
+    service.hear(75, message="disk is gone")
+    service.hear(72, message="disk is gone")
+    service.hear(82.000001, message="disk is gone")
+
+    assert service.spans() == [(2, 72, 75)]
+
+
 def test_near_misses_are_told_when_a_window_has_passed() -> None:
     """Four of the five that a rate takes, forty percent where fifty are asked for; no more and no less."""
     rate = rated()
