@@ -389,6 +389,54 @@ def test_an_incident_does_not_end_before_a_window_that_may_join_it() -> None:
     assert ratio.spans() == [(8, 6, 14)]
 
 
+def test_an_incident_does_not_end_before_a_template_that_may_join_it() -> None:
+    """One event of the second template waits, from within the quiet period; the second fills its threshold."""
+    service = Service(msgspec.structs.replace(NEW, quiet_period=10 * SECOND))
+    service.hear(0, level="INFO")
+    service.hear(70, 71, message="disk is gone")
+    service.hear(79, message="fan is gone")
+    service.hear(87, level="INFO")
+    service.hear(88, message="fan is gone")
+
+    assert service.spans() == [(4, 70, 88)]
+
+
+def test_the_window_of_a_template_holds_its_end() -> None:
+    """Ten seconds after its first event, as late as is allowed: still in it."""
+    service = Service(NEW)
+    service.hear(0, level="INFO")
+    service.hear(70, message="disk is gone")
+    service.hear(85, level="INFO")
+
+    assert service.hear(80, message="disk is gone") == ["opened"]
+    assert service.spans() == [(2, 70, 80)]
+
+
+def test_a_template_that_a_person_has_seen_is_not_new_any_more() -> None:
+    """Resolved, its incident is not opened again by what follows within the window; another template opens one."""
+    service = Service(msgspec.structs.replace(NEW, threshold=1))
+    service.hear(0, level="INFO")
+    service.hear(70, message="disk is gone")
+    service.hear(76, level="INFO")
+    service.resolve(next(iter(service.newest.values())))
+
+    assert service.hear(77, 78, message="disk is gone") == ["qualified", "qualified"]
+    service.hear(79, message="fan is gone")
+    service.hear(90, level="INFO")
+    assert service.spans() == [(1, 70, 70), (1, 79, 79)]
+
+
+def test_a_deadline_of_a_rule_that_has_become_another_is_none() -> None:
+    """The silence was that of other levels: the rule listens anew."""
+    service = Service(ABSENCE)
+    service.hear(0, 1)
+    service.in_force(msgspec.structs.replace(ABSENCE, levels=("ERROR", "FATAL")))
+
+    service.tick(100)
+
+    assert service.spans() == []
+
+
 def test_the_first_event_of_a_template_is_the_earliest_not_the_first_to_come() -> None:
     """At 75 and, out of order, at 72: its window goes to 82, and what comes after that is not in it."""
     service = Service(NEW)
