@@ -305,12 +305,16 @@ def secret_lines(each: int = LINES_EACH, seed: int = SEED) -> list[SecretLine]:
 
 def leaked(lines: list[SecretLine], outgoing: str) -> list[tuple[str, str]]:
     """The secrets of which a piece can be read in a text, as it is or as JSON writes it, with their sort."""
-    return [
-        (line.sort, secret)
+    owners = {
+        piece: (line.sort, secret)
         for line in lines
         for secret in line.secrets
-        if any(piece in outgoing for form in {secret, json.dumps(secret)[1:-1]} for piece in _pieces(form))
-    ]
+        for form in {secret, json.dumps(secret)[1:-1]}
+        for piece in _pieces(form)
+    }
+    lengths = {len(piece) for piece in owners}
+    seen = {outgoing[start : start + length] for length in lengths for start in range(len(outgoing))}
+    return sorted({owner for piece, owner in owners.items() if piece in seen})
 
 
 def _pieces(secret: str) -> list[str]:
