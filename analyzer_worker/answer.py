@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from analyzer_worker.evidence.facts import SentEvent
-from analyzer_worker.hygiene import clipped
+from analyzer_worker.hygiene import clipped, original_of
 from analyzer_worker.litellm_adapter import Reply
 from analyzer_worker.model_errors import Permanent, Unusable
 from analyzer_worker.prompt import INCONCLUSIVE
@@ -150,9 +150,12 @@ def _borne_out(claims: Sequence[Claim], sent: Sequence[SentEvent]) -> tuple[dict
 
 
 def _verbatim(quote: str, event: SentEvent) -> str | None:
-    """The quote as the message itself has it: its longest piece without a placeholder; None where it is forged."""
+    """The quote as the message itself has it: its longest piece without a placeholder; None where it is forged.
+
+    What was sent has spaces for line breaks and no unseen characters; the message's own are given back.
+    """
     if quote not in event.text:
         return None
     pieces = (piece.strip()[:MAX_QUOTE].strip() for piece in _PLACEHOLDER.split(quote))
-    original = [piece for piece in pieces if len(piece) >= MIN_QUOTE and piece in event.sample.text]
-    return max(original, key=len, default=None)
+    original = [original_of(piece, event.sample.text) for piece in pieces if len(piece) >= MIN_QUOTE]
+    return max((piece for piece in original if piece), key=len, default=None)
