@@ -8,10 +8,13 @@ from typing import Final
 import structlog
 
 from analyzer_worker.answer import Checked, check_answer, parse_answer
+from analyzer_worker.evidence.build import build_evidence
+from analyzer_worker.evidence.material import Gather, Material, samples_only
 from analyzer_worker.litellm_adapter import Completion, Message, Reply
 from analyzer_worker.model_errors import ModelError, Retryable, Unusable
 from analyzer_worker.prompt import SCHEMA, Prompt, build_prompt
-from analyzer_worker.verdict import Sample, Verdict
+from analyzer_worker.rules import analyze_by_rules
+from analyzer_worker.verdict import Sample, Verdict, worst
 from runtime.metrics import CLAIMS_DROPPED, MODEL_SECONDS, SECRETS_REDACTED
 from schemas.analysis import Severity
 from schemas.incident import Incident
@@ -27,11 +30,18 @@ _MAX_REPEATED: Final = 4_000
 class Model:
     """A model as an analyst."""
 
-    def __init__(self, completion: Completion, deadline: float, first_pause: float = FIRST_PAUSE) -> None:
-        """`deadline`: seconds for one incident, whatever happens in them."""
+    def __init__(
+        self,
+        completion: Completion,
+        deadline: float,
+        first_pause: float = FIRST_PAUSE,
+        gather: Gather = samples_only,
+    ) -> None:
+        """`deadline`: seconds for the call, whatever happens in them; `gather`: reads what evidence is made from."""
         self._completion = completion
         self._deadline = deadline
         self._first_pause = first_pause
+        self._gather = gather
 
     @property
     def name(self) -> str:
@@ -48,7 +58,9 @@ class Model:
         Raises:
             ModelError: where there is no usable answer within the deadline.
         """
-        prompt = build_prompt(incident, samples)
+        material = await self._gather(incident, samples)
+        prompt = await asyncio.to_thread(_question, material)
+        floor = worst(floor, analyze_by_rules(incident, material.events).severity)
         for kind, count in prompt.redacted.items():
             SECRETS_REDACTED.labels(kind).inc(count)
         await self.prepare()
@@ -94,6 +106,10 @@ class Model:
         finally:
             MODEL_SECONDS.labels(outcome).observe(time.monotonic() - started)
         return reply
+
+
+def _question(material: Material) -> Prompt:
+    return build_prompt(build_evidence(material))
 
 
 def _repair(messages: list[Message], reply: Reply, unusable: Unusable) -> list[Message]:

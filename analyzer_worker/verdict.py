@@ -20,6 +20,8 @@ class Sample(msgspec.Struct, frozen=True):
     text: str
     timestamp: int
     host: str | None = None
+    trace_id: str | None = None
+    attributes: dict[str, str | int | float | bool] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 from aiokafka.errors import KafkaError
 
+from analyzer_worker.evidence.gather import Gatherer
 from analyzer_worker.litellm_adapter import LiteLLM, model_name
 from analyzer_worker.model import Model
 from analyzer_worker.session import Session
@@ -28,7 +29,8 @@ class Worker:
     def __init__(self, settings: Settings, model: Model | None = None) -> None:
         """`model`: default, the one that the settings name, if any."""
         self._settings = settings
-        self._model = model or (_configured_model(settings))
+        self._gatherer = Gatherer(settings)
+        self._model = model or _configured_model(settings, self._gatherer)
         self._session: Session | None = None
         self._trouble = "not connected yet"
 
@@ -44,6 +46,7 @@ class Worker:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
+            await self._gatherer.close()
 
     async def _sessions(self) -> None:
         pause = FIRST_PAUSE
@@ -82,5 +85,7 @@ class Worker:
         return None if await session.is_connected() else "no broker answers"
 
 
-def _configured_model(settings: Settings) -> Model | None:
-    return Model(LiteLLM(settings), settings.llm_timeout) if model_name(settings) else None
+def _configured_model(settings: Settings, gatherer: Gatherer) -> Model | None:
+    if not model_name(settings):
+        return None
+    return Model(LiteLLM(settings), settings.llm_timeout, gather=gatherer.gather)

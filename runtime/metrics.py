@@ -51,6 +51,11 @@ CLAIMS_DROPPED: Final = Counter(
 SECRETS_REDACTED: Final = Counter(
     "ops_analyzer_redacted_total", "Secrets taken out of text before it went to a model.", ["kind"]
 )
+EVIDENCE_MISSING: Final = Counter(
+    "ops_analyzer_evidence_missing_total",
+    "Parts of evidence (events, neighbours, past) that could not be read in time; the analysis went on without.",
+    ["part"],
+)
 ROWS_MATERIALIZED: Final = Counter("ops_materializer_rows_total", "Records applied to PostgreSQL.", ["topic"])
 RECORDS_UNREADABLE: Final = Counter(
     "ops_materializer_unreadable_total",

@@ -30,7 +30,12 @@ def events_in(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The events of the evidence block of a request, as the model sees them."""
     text = next(message["content"] for message in body["messages"] if message["role"] == "user")
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [line for line in lines if "text" in line]
+    return [line for line in lines if line["kind"] == "event"]
+
+
+def claim(event_id: str, quote: str, text: str = "The service cannot get database connections.") -> dict[str, str]:
+    """A sentence that rests on a quote."""
+    return {"claim": text, "id": event_id, "quote": quote}
 
 
 def analysis(body: dict[str, Any], **changes: Any) -> str:
@@ -39,10 +44,9 @@ def analysis(body: dict[str, Any], **changes: Any) -> str:
     good = {
         "category": "database_issue",
         "severity": "P1",
-        "summary": "The service cannot get database connections.",
         "recommended_actions": ["Check the pool.", "Check the database."],
         "confidence": 0.8,
-        "evidence": [{"id": first["id"], "quote": first["text"][:60]}],
+        "claims": [claim(first["id"], first["text"][:60])],
         "reason": "The events say so.",
     }
     return json.dumps(good | changes)
