@@ -44,7 +44,14 @@ RULES_RELOADS: Final = Counter(
 )
 STATE_ROWS: Final = Gauge("ops_processor_state_rows", "Rows of detection state held by this worker.")
 ANALYSES: Final = Counter("ops_analyzer_analyses_total", "Analyses published.", ["analyzed_by", "status"])
-MODEL_SECONDS: Final = Histogram("ops_analyzer_model_seconds", "Time of one model call.", ["outcome"], buckets=_SLOW)
+MODEL_SECONDS: Final = Histogram(
+    "ops_analyzer_model_seconds", "Time of one model call.", ["model", "outcome"], buckets=_SLOW
+)
+MODEL_COST: Final = Counter("ops_analyzer_model_cost_usd_total", "What calls of models have cost, in USD.", ["model"])
+SPENT_TODAY: Final = Gauge(
+    "ops_analyzer_spent_today_usd", "What is spent or set aside on models this UTC day, by all workers, in USD."
+)
+BUDGET_LEFT: Final = Gauge("ops_analyzer_budget_left_usd", "What LLM_BUDGET_USD_PER_DAY leaves for today, in USD.")
 CLAIMS_DROPPED: Final = Counter(
     "ops_analyzer_claims_dropped_total", "Claims of a model that its evidence did not bear out."
 )

@@ -14,12 +14,14 @@ KEY: Final = "sk-local-test-key-of-no-worth"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the server sends: an HTTP status, and with 200 the text of the model."""
+    """What the server sends: an HTTP status, and with 200 the text of the model; `seconds` late."""
 
     text: str = ""
     status: int = 200
     finish_reason: str = "stop"
     seconds: float = 0.0
+    retry_after: str | None = None
+    output_tokens: int = 100
 
 
 Behaviour = Callable[[dict[str, Any]], Answer]
@@ -147,6 +149,8 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
                 self.send_response(answer.status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
+                if answer.retry_after is not None:
+                    self.send_header("Retry-After", answer.retry_after)
                 self.end_headers()
                 self.wfile.write(body)
             except ConnectionError:
@@ -171,7 +175,11 @@ def _completion(answer: Answer) -> dict[str, Any]:
                 "message": {"role": "assistant", "content": answer.text},
             }
         ],
-        "usage": {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100},
+        "usage": {
+            "prompt_tokens": 1_000,
+            "completion_tokens": answer.output_tokens,
+            "total_tokens": 1_000 + answer.output_tokens,
+        },
     }
 
 

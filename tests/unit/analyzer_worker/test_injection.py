@@ -11,6 +11,7 @@ from analyzer_worker.litellm_adapter import Message, Reply
 from analyzer_worker.model import Model
 from analyzer_worker.model_errors import ModelError
 from analyzer_worker.rules import analyze_by_rules
+from analyzer_worker.spending.price import FREE, Price
 from analyzer_worker.verdict import Sample, Verdict, to_analysis
 from schemas.analysis import CATEGORIES, Analysis
 from tests.support.hostile_lines import HostileLine, hostile_lines
@@ -32,6 +33,10 @@ class Obedient:
 
     async def prepare(self) -> None:
         """Nothing to load."""
+
+    def price(self) -> Price | None:
+        """It costs nothing."""
+        return FREE
 
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - as in Completion
         """Obey."""
