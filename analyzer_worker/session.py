@@ -15,14 +15,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from analyzer_worker.decisions import next_step
-from analyzer_worker.desk import Job, ModelDesk, Outcome, fallback
+from analyzer_worker.answering import Answering
+from analyzer_worker.decisions import has_new_templates, next_step
+from analyzer_worker.desk import Job, ModelDesk, Outcome
 from analyzer_worker.log_reader import LogReader
-from analyzer_worker.memory import Memory
-from analyzer_worker.model import Model
+from analyzer_worker.memory import Known, Memory
 from analyzer_worker.progress import Partition, Progress
+from analyzer_worker.retries import Retries, delays_of
 from analyzer_worker.rules import analyze_by_rules
 from analyzer_worker.samples import fetch_samples
+from analyzer_worker.sharing import templates_of
 from analyzer_worker.verdict import Sample, Verdict, to_analysis
 from runtime.kafka import ensure_topics, make_consumer, make_producer
 from runtime.metrics import ANALYSES as PUBLISHED
@@ -47,18 +49,22 @@ class Work(msgspec.Struct):
     """An incident to analyse now, and the record that asks for it."""
 
     incident: Incident
-    record: tuple[Partition, int]
+    record: tuple[Partition, int] | None
+    """None: its time has come."""
     publish_rules: bool
     ask_model: bool
     request_id: str | None = None
+    replaces: bool = False
+    """An analysis stands already."""
+    only_if_changed: bool = False
+    """Only where its first events have templates that were not analysed."""
 
 
 class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """The clients and the state of one connected life."""
 
-    def __init__(self, settings: Settings, model: Model | None) -> None:
+    def __init__(self, settings: Settings, answering: Answering | None) -> None:
         self._settings = settings
-        self._model = model
         self._consumer: AIOKafkaConsumer = make_consumer(
             settings, group_id=GROUP, partition_assignment_strategy=(RangePartitionAssignor,)
         )
@@ -66,7 +72,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         self._reader = LogReader(settings)
         self._memory = Memory()
         self._progress = Progress()
-        self._desk = ModelDesk(model, self._finish) if model else None
+        self._desk = ModelDesk(answering, self._finish) if answering else None
+        self._retries = Retries(delays_of(settings.llm_retry_delays) if answering else [])
         self._unlearned: set[int] = set()
         self._learned_to: dict[int, int] = {}
         self.is_started = False
@@ -110,6 +117,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             while self._unlearned:
                 await self._learn(self._unlearned.pop())
             await self._handle([record for batch in batches.values() for record in batch])
+            await self._try_again()
             await self._commit()
 
     async def _learn(self, partition: int) -> None:
@@ -120,6 +128,17 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             analysis = _decoded(decode_analysis, record)
             if analysis:
                 self._memory.learn(analysis)
+                self._retries.note(analysis)
+
+    async def _try_again(self) -> None:
+        """Ask the model once more about incidents that it has failed, when their time has come."""
+        works = []
+        for key in self._retries.take(_now(), MAX_BATCH):
+            incident = self._memory.incident(key)
+            if self._desk and incident and not self._desk.is_at(key) and _is_read(incident):
+                works.append(Work(incident, None, publish_rules=False, ask_model=True, replaces=True))
+        if works:
+            await self._analyze(works)
 
     async def _commit(self) -> None:
         assigned = self._consumer.assignment()
@@ -169,9 +188,20 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         place = _place(record)
         if self._desk and self._desk.join(incident.key, None, place):
             return None
-        step = next_step(incident, self._memory.status(incident.key), with_model=self._desk is not None)
-        if step == "nothing":
-            return None
+        with_model = self._desk is not None
+        step = next_step(incident, self._memory.known(incident.key), with_model=with_model)
+        match step:
+            case "nothing":
+                return None
+            case "again" | "look":
+                return Work(
+                    incident,
+                    place,
+                    publish_rules=not with_model,
+                    ask_model=with_model,
+                    replaces=True,
+                    only_if_changed=step == "look",
+                )
         return Work(incident, place, publish_rules=step != "model", ask_model=step != "rules")
 
     async def _requested(self, request: AnalysisRequest, record: Any) -> Work | None:
@@ -199,35 +229,68 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
     async def _analyze(self, works: Sequence[Work]) -> None:
         """Rules for all of them at once; then the model's part waits at the desk."""
         samples = await fetch_samples(self._reader, [work.incident for work in works])
+        works = [work for work in works if self._is_due(work, samples[work.incident.key])]
         outcomes = await asyncio.to_thread(_by_rules, works, samples)
         pairs = list(zip(works, outcomes, strict=True))
-        await asyncio.gather(*(self._publish_rules(work, outcome) for work, outcome in pairs if work.publish_rules))
+        rules = [pair for pair in pairs if pair[0].publish_rules]
+        await asyncio.gather(*(self._publish_rules(*pair, samples[pair[0].incident.key]) for pair in rules))
         for work, outcome in pairs:
             if work.ask_model:
                 await self._ask_model(work, samples[work.incident.key], outcome)
 
-    async def _publish_rules(self, work: Work, outcome: Outcome) -> None:
+    def _is_due(self, work: Work, samples: Sequence[Sample]) -> bool:
+        known = self._memory.known(work.incident.key)
+        if not work.only_if_changed or known is None or has_new_templates(known, templates_of(samples)):
+            return True
+        self._memory.looked(work.incident)
+        return False
+
+    async def _publish_rules(self, work: Work, outcome: Outcome, samples: Sequence[Sample]) -> None:
         status: AnalysisStatus = "pending" if work.ask_model else "done"
-        await self._publish(self._record(work.incident, outcome, status, work.request_id), work.record[0][1])
+        analysis = self._record(work.incident, outcome, status, work.request_id, samples)
+        await self._publish(analysis, work.incident.partition)
 
     async def _ask_model(self, work: Work, samples: list[Sample], outcome: Outcome) -> None:
         assert self._desk
-        assert self._model
-        job = Job(work.incident, samples, outcome.verdict, work.request_id, [work.record])
+        known = self._memory.known(work.incident.key)
+        records = [work.record] if work.record else []
+        attempts = known.attempts if known and work.replaces else 0
+        job = Job(work.incident, samples, outcome.verdict, work.request_id, records, attempts, work.replaces)
         if not self._desk.submit(job):
-            verdict = fallback(outcome.verdict, self._model.name, "too many incidents wait for it")
-            await self._finish(job, Outcome(verdict, "fallback", outcome.latency_ms))
+            await self._finish(job, self._desk.refused(job))
 
     async def _finish(self, job: Job, outcome: Outcome) -> None:
-        analysis = self._record(job.incident, outcome, outcome.status, job.request_id)
-        await self._publish(analysis, job.records[0][0][1])
+        if _is_better(outcome, self._memory.known(job.incident.key), job):
+            attempts = job.attempts + 1 if outcome.status == "fallback" else 0
+            analysis = self._record(
+                job.incident, outcome, outcome.status, job.request_id, job.samples, attempts=attempts
+            )
+            await self._publish(analysis, job.incident.partition)
+        else:
+            self._memory.stands(job.incident)
         for record in job.records:
             self._progress.closed(*record)
 
-    def _record(self, incident: Incident, outcome: Outcome, status: AnalysisStatus, request_id: str | None) -> Analysis:
-        revision = self._memory.next_revision(incident.key, time.time_ns() // 1_000)
+    def _record(
+        self,
+        incident: Incident,
+        outcome: Outcome,
+        status: AnalysisStatus,
+        request_id: str | None,
+        samples: Sequence[Sample],
+        *,
+        attempts: int = 0,
+    ) -> Analysis:
         return to_analysis(
-            outcome.verdict, incident, status, revision=revision, latency_ms=outcome.latency_ms, request_id=request_id
+            outcome.verdict,
+            incident,
+            status,
+            revision=self._memory.next_revision(incident.key, _now()),
+            latency_ms=outcome.latency_ms,
+            request_id=request_id,
+            templates=templates_of(samples),
+            attempts=attempts,
+            shared_with=outcome.shared_with,
         )
 
     async def _publish(self, analysis: Analysis, partition: int) -> None:
@@ -236,7 +299,24 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             ANALYSES, encode(analysis), key=analysis.incident_key.encode(), partition=partition
         )
         self._memory.learn(analysis)
+        self._retries.note(analysis)
         PUBLISHED.labels(analysis.analyzed_by, analysis.analysis_status).inc()
+
+
+def _is_read(incident: Incident) -> bool:
+    """Whether anybody still reads the incident's analysis."""
+    return next_step(incident, None, with_model=True) != "nothing"
+
+
+def _is_better(outcome: Outcome, known: Known | None, job: Job) -> bool:
+    """An analysis that stands gives way to a model's, and to the word that the model has failed once more."""
+    stands = known is not None and known.status == "done"
+    return outcome.status == "done" or not (job.replaces and stands and job.request_id is None)
+
+
+def _now() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1_000
 
 
 async def _stop(client: Any) -> None:

@@ -1,6 +1,6 @@
 """The shapes of answers, for the OpenAPI document: what a client may rely on, with examples."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -104,6 +104,40 @@ class IncidentDetailAnswer(IncidentAnswer):
     minutes: list[MinuteAnswer]
 
 
+class ResolutionAnswer(BaseModel):
+    """What ended an incident."""
+
+    time: Moment
+    actor: str
+    note: Annotated[str | None, Field(description="What the person noted who ended it.")]
+    reason: str
+
+
+class PastIncidentAnswer(BaseModel):
+    """An incident that ended and was similar."""
+
+    id: int
+    key: str
+    service: str
+    category: Category
+    severity: Severity
+    summary: str
+    status: Status
+    event_count: int
+    created_at: Moment
+    similarity: Annotated[float, Field(description="0 to 1.")]
+    resolution: ResolutionAnswer | None
+
+
+class SimilarAnswer(BaseModel):
+    """Similar past incidents."""
+
+    method: Annotated[
+        Literal["vector", "full_text"], Field(description="By pgvector, or by words where it is not installed.")
+    ]
+    similar: list[PastIncidentAnswer]
+
+
 class StatusAnswer(BaseModel):
     """A status change was made."""
 
@@ -182,6 +216,29 @@ DETAIL: Final[dict[str, Any]] = INCIDENT | {
     "window": 300.0,
     "lateness": 0.0,
     "minutes": [{"minute": "2026-11-20T09:15:00.000000Z", "by_level": {"ERROR": 7}}],
+}
+SIMILAR: Final[dict[str, Any]] = {
+    "method": "vector",
+    "similar": [
+        {
+            "id": 1,
+            "key": INCIDENT["key"],
+            "service": INCIDENT["service"],
+            "category": INCIDENT["category"],
+            "severity": INCIDENT["severity"],
+            "summary": INCIDENT["summary"],
+            "status": "closed",
+            "event_count": 7,
+            "created_at": INCIDENT["created_at"],
+            "similarity": 0.93,
+            "resolution": {
+                "time": "2026-11-20T09:40:10.000000Z",
+                "actor": "ada",
+                "note": "A report held connections open; killed it and raised the pool to 80.",
+                "reason": "by hand",
+            },
+        }
+    ],
 }
 CHANGED: Final[dict[str, Any]] = {
     "message": "Incident status updated successfully",

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from query_api.database import Database, DatabaseAway
 from query_api.live import Live
 from query_api.publisher import BrokerAway, Publisher
-from query_api.routes import analyze, events, incidents, service_events, status, stream
+from query_api.routes import analyze, events, incidents, service_events, similar, status, stream
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.request_timing import RequestTiming
@@ -51,6 +51,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     app.include_router(health_router(settings, TITLE, {"postgresql": database.check, "kafka": publisher.check}))
     for router in (
         stream.router(live),  # before /incidents/{incident_id}, which would take "stream" for an id
+        similar.router(database),
         incidents.router(database),
         status.router(database, publisher),
         analyze.router(database, publisher, live, analyze_seconds),

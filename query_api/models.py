@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, REAL, TSVECTOR
 from sqlmodel import Field, SQLModel
 
 METADATA: Final[MetaData] = SQLModel.metadata
@@ -108,6 +108,17 @@ class AnalysisRow(SQLModel, table=True):
     cost_usd: float = Field(sa_column=Column(Float, nullable=False))
     latency_ms: int = Field(sa_column=_big())
     request_id: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class IncidentTermsRow(SQLModel, table=True):
+    """The words of the messages that an incident's newest analysis quotes, and their vector; see `similarity.terms`."""
+
+    __tablename__ = "incident_terms"
+    __table_args__ = (Index("incident_terms_words", "words", postgresql_using="gin"),)
+
+    incident_key: str = Field(sa_column=_text(primary_key=True))
+    words: str = Field(sa_column=Column(TSVECTOR, nullable=False))
+    embedding: list[float] = Field(sa_column=Column(ARRAY(REAL), nullable=False))
 
 
 class EventRow(SQLModel, table=True):

@@ -29,9 +29,11 @@ CHANGE_WORDS: Final = {
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _JUST_NOW: Final = 5  # seconds
 
-# C0 and C1 controls but for tab and line feed, the bidi controls, and lone surrogates, which UTF-8 cannot carry.
+# C0 and C1 controls but for tab and line feed, soft hyphens, the bidi controls, tag characters, which spell a text that
+# nobody sees, and lone surrogates, which UTF-8 cannot carry.
 _UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
 )
 
 

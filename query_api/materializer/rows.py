@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from query_api.similarity.terms import terms_of
 from query_api.text import clean, clean_deep, may_hold_nul
 from schemas.analysis import Analysis
 from schemas.codec import Place, UnreadableRecord, decode_analysis, decode_events, decode_incident_events, encode_events
@@ -129,6 +130,17 @@ def analysis_row(record: Record) -> dict[str, Any]:
     """
     analysis: Analysis = _decode(decode_analysis, record)
     return _without_nul({name: getattr(analysis, name) for name in analysis.__struct_fields__}, record)
+
+
+def term_rows(analyses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of `incident_terms` of some rows of `analyses`; an analysis that quotes nothing has none."""
+    found = ((row["incident_key"], terms_of(_quotes(row))) for row in analyses)
+    return [{"key": key, "words": terms.words, "embedding": terms.embedding} for key, terms in found if terms]
+
+
+def _quotes(analysis: dict[str, Any]) -> list[str]:
+    quotes: list[dict[str, str]] = msgspec.to_builtins(analysis["evidence"])
+    return [quote["quote"] for quote in quotes]
 
 
 def newest(rows: Iterable[dict[str, Any]], key: str, version: str) -> list[dict[str, Any]]:

@@ -103,6 +103,13 @@ UPSERT_ANALYSES: Final = """
     RETURNING incident_key
 """
 
+UPSERT_TERMS: Final = """
+    INSERT INTO incident_terms (incident_key, words, embedding)
+    SELECT w.key, array_to_tsvector(w.words), w.embedding
+    FROM jsonb_to_recordset($1::jsonb) AS w (key text, words text[], embedding real[])
+    ON CONFLICT (incident_key) DO UPDATE SET words = excluded.words, embedding = excluded.embedding
+"""
+
 SHOW_ANALYSES: Final = """
     UPDATE incidents i SET
         category = a.category, severity = LEAST(a.severity, i.severity_floor), summary = a.summary,

@@ -8,7 +8,7 @@ import asyncpg
 from query_api.database import connect
 from query_api.materializer import statements
 from query_api.materializer.batch import Batch, Source
-from query_api.materializer.rows import as_json, columns
+from query_api.materializer.rows import as_json, columns, term_rows
 from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED
 
 CHANGES_KEPT_HOURS: Final = 24
@@ -98,7 +98,10 @@ async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None
 
 async def _write_analyses(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
     newer = await connection.fetch(statements.UPSERT_ANALYSES, as_json(batch.analyses))
-    shown = await connection.fetch(statements.SHOW_ANALYSES, [row["incident_key"] for row in newer])
+    keys = {row["incident_key"] for row in newer}
+    terms = term_rows(row for row in batch.analyses if row["incident_key"] in keys)
+    await connection.execute(statements.UPSERT_TERMS, as_json(terms))
+    shown = await connection.fetch(statements.SHOW_ANALYSES, list(keys))
     return [(row["id"], "analyzed") for row in shown]
 
 

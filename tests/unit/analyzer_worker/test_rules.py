@@ -222,3 +222,14 @@ def test_hostile_text_takes_linear_time(hostile: str) -> None:
     started = time.process_time()
     analyze_by_rules(incident(), samples(hostile[:MAX_TEXT] + "x"))
     assert time.process_time() - started < 1
+
+
+def test_what_is_logged_beside_an_incident_makes_it_no_less_severe() -> None:
+    """Five events of a severe kind stay that among any number of others; four are no incident of their own."""
+    flood = [f"note {number}" for number in range(100)]
+    pool = ["Database connection pool exhausted"] * 5
+    assert analyze_by_rules(incident(), samples(*pool)).severity == "P1"
+    among = analyze_by_rules(incident(), samples(*flood, *pool))
+    assert (among.category, among.severity) == ("other", "P1")
+    assert "5 events beside it speak for database_issue" in among.reason
+    assert analyze_by_rules(incident(), samples(*flood, *pool[:4])).severity == "P3"
