@@ -29,8 +29,8 @@ class Worker:
     def __init__(self, settings: Settings, model: Model | None = None) -> None:
         """`model`: default, the one that the settings name, if any."""
         self._settings = settings
-        self._gatherer = Gatherer(settings)
-        self._model = model or _configured_model(settings, self._gatherer)
+        self._gatherer = Gatherer(settings) if model is None and model_name(settings) else None
+        self._model = _model(settings, self._gatherer) if self._gatherer else model
         self._session: Session | None = None
         self._trouble = "not connected yet"
 
@@ -46,7 +46,8 @@ class Worker:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
-            await self._gatherer.close()
+            if self._gatherer:
+                await self._gatherer.close()
 
     async def _sessions(self) -> None:
         pause = FIRST_PAUSE
@@ -85,7 +86,5 @@ class Worker:
         return None if await session.is_connected() else "no broker answers"
 
 
-def _configured_model(settings: Settings, gatherer: Gatherer) -> Model | None:
-    if not model_name(settings):
-        return None
+def _model(settings: Settings, gatherer: Gatherer) -> Model:
     return Model(LiteLLM(settings), settings.llm_timeout, gather=gatherer.gather)

@@ -114,7 +114,7 @@ async def test_a_large_incident_is_drawn_from_evenly_and_the_same_every_time(
     evidence = build_evidence(material)
     assert evidence_lines(evidence) == evidence_lines(build_evidence(again))
     counts = {template.template: template.count for template in evidence.templates}
-    assert 3_000 < counts["order <num> failed"] < 5_000
+    assert 3_000 < counts["order {num} failed"] < 5_000
     assert len(evidence.hosts) == 7
 
 

@@ -1,0 +1,18 @@
+"""The example in docs/analysis.md is what the code asks and makes of the recorded answer."""
+
+from tests.support.analysis_example import PAGE, checked, page_with, question, recorded, section
+
+
+def test_the_page_shows_what_the_code_would_write() -> None:
+    """After a change: python -m tests.support.analysis_example."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert page_with(section(), page) == page
+    assert section() in page
+
+
+def test_the_example_shows_what_it_is_for() -> None:
+    """Nothing of the secret, the address and the person in it leaves, and the drill lowers nothing."""
+    sent = question().messages[1]["content"]
+    assert not any(secret in sent for secret in ("Fake-Pa55word", "203.0.113.17", "ada.fake"))
+    assert set(question().redacted) == {"url_credentials", "email", "ip"}
+    assert checked(recorded()).verdict.severity == "P1"
