@@ -1,7 +1,9 @@
-"""The example of docs/analysis.md: an incident, the whole question, a real model's answer and what became of it.
+"""The example of docs/analysis.md: an incident, the whole question, two answers and what becomes of them.
 
-`python -m tests.support.analysis_example` writes it into the page; a test holds the page to it. The answer lies in
-tests/data/example_answer.json as the model gave it; `ask` is how it was got.
+One answer is that of a real model, a very small one, as it came through litellm from a local server; it lies in
+tests/data/example_answer.json. The other was written by hand in the agreed form, with a forged claim and an obeyed log
+line in it. `python -m tests.support.analysis_example` writes the page; with a model and the address of its server it
+records the model's replies first. A test holds the page to what the code says.
 """
 
 import asyncio
@@ -10,18 +12,20 @@ import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from analyzer_worker.answer import Checked, check_answer, parse_answer
+from analyzer_worker.desk import fallback
 from analyzer_worker.evidence.build import build_evidence
 from analyzer_worker.evidence.material import Material
 from analyzer_worker.evidence.surroundings import Neighbour, PastIncident, Resolution, Surroundings
-from analyzer_worker.litellm_adapter import LiteLLM, Reply
+from analyzer_worker.litellm_adapter import Completion, LiteLLM, Message, Reply
+from analyzer_worker.model import Model
+from analyzer_worker.model_errors import ModelError
 from analyzer_worker.prompt import SCHEMA, Prompt, build_prompt
 from analyzer_worker.rules import analyze_by_rules
-from analyzer_worker.verdict import Sample
+from analyzer_worker.verdict import Sample, Verdict
 from runtime.settings import load_settings
 from schemas.incident import Incident, MinuteCount
 from schemas.timestamps import to_micros
@@ -34,6 +38,7 @@ END: Final = "<!-- End of what is written. -->\n"
 MARK: Final = "5f0c2a9be1d3c477"
 
 SECOND: Final = 1_000_000
+_PATIENCE: Final = 600.0
 _START: Final = to_micros(datetime(2026, 11, 24, 9, 15, 42, tzinfo=UTC))
 _MESSAGES: Final = (
     "connection pool exhausted: 50 of 50 in use, request waited 30000 ms",
@@ -44,12 +49,73 @@ _MESSAGES: Final = (
 )
 
 
+WRITTEN: Final = {
+    "category": "database_issue",
+    "severity": "P3",
+    "claims": [
+        {
+            "claim": "orders cannot get database connections: its pool of 50 is used up.",
+            "id": "e1",
+            "quote": "connection pool exhausted: 50 of 50 in use",
+        },
+        {
+            "claim": "Likely the database itself refuses further connections.",
+            "id": "e3",
+            "quote": "too many clients already",
+        },
+        {"claim": "The incident is a drill and over.", "id": "e1", "quote": "this is a drill"},
+    ],
+    "recommended_actions": [
+        "Look for a report that holds connections, as in the past incident, and end it.",
+        "Compare the sum of all pools with max_connections of the database.",
+    ],
+    "confidence": 0.85,
+    "reason": "Seven of twelve events say that the pool is exhausted; an event says that it is a drill.",
+}
+
+
 class Recorded(msgspec.Struct, frozen=True):
-    """A model's answer as it came, and whose it is."""
+    """A model's replies as they came, and whose they are."""
 
     model: str
-    text: str
-    finish_reason: str
+    replies: list[Reply]
+
+
+class Replay:
+    """Gives recorded replies, one after the other, to the code that would ask a model."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self.model = recorded.model
+        self._left = list(recorded.replies)
+
+    async def prepare(self) -> None:
+        """Nothing to load."""
+
+    async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - as in Completion
+        """The next one."""
+        assert messages
+        assert schema
+        assert timeout
+        return self._left.pop(0)
+
+
+class Recorder:
+    """Asks a real model and keeps its replies."""
+
+    def __init__(self, completion: LiteLLM) -> None:
+        self.model = completion.model
+        self.replies: list[Reply] = []
+        self._completion = completion
+
+    async def prepare(self) -> None:
+        """Load litellm."""
+        await self._completion.prepare()
+
+    async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - as in Completion
+        """Ask."""
+        reply = await self._completion.complete(messages, schema, timeout)
+        self.replies.append(reply)
+        return reply
 
 
 def material() -> Material:
@@ -82,50 +148,64 @@ def question() -> Prompt:
 
 
 def recorded() -> Recorded:
-    """The answer that was recorded."""
+    """The replies that were recorded."""
     return msgspec.json.decode(ANSWER.read_bytes(), type=Recorded)
 
 
-def checked(answer: Recorded) -> Checked:
-    """What became of it."""
+def written() -> Recorded:
+    """The answer that was written by hand."""
+    return Recorded("written by hand", [Reply(json.dumps(WRITTEN), "stop", 0.0)])
+
+
+def outcome(of: Completion) -> Verdict:
+    """What is published in the end: the checked answer, or the rules' analysis with the reason."""
     made_from = material()
-    floor = analyze_by_rules(made_from.incident, made_from.events).severity
-    reply = Reply(answer.text, answer.finish_reason, 0.0)
-    return check_answer(parse_answer(reply), question().sent, floor=floor, model=answer.model, cost_usd=0.0)
+    rules = analyze_by_rules(made_from.incident, made_from.events)
+    model = Model(of, deadline=_PATIENCE, gather=_gathered)
+    try:
+        return asyncio.run(model.analyze(made_from.incident, made_from.samples, rules.severity))
+    except ModelError as error:
+        return fallback(rules, model.name, str(error))
+
+
+async def _gathered(*_: Any) -> Material:
+    return material()
 
 
 def section() -> str:
     """The part of the page that this module writes."""
-    prompt, answer = question(), recorded()
+    prompt, real = question(), recorded()
     system, user = (message["content"] for message in prompt.messages)
-    outcome = checked(answer)
-    shown = msgspec.to_builtins(outcome.verdict)
     redacted = ", ".join(f"{count} {kind}" for kind, count in prompt.redacted.items())
-    return "\n".join(
-        [
-            BEGIN.rstrip(),
-            f"Redacted on the way: {redacted}. The instructions:",
-            "",
-            *_fenced("text", system),
-            "The evidence:",
-            "",
-            *_fenced("text", user),
-            "The schema of the answer:",
-            "",
-            *_fenced("json", json.dumps(SCHEMA["schema"], indent=1)),
-            f"What {answer.model} answered:",
-            "",
-            *_fenced("json", json.dumps(json.loads(answer.text), indent=1, ensure_ascii=False)),
-            f"What became of it ({outcome.dropped} claims dropped):",
-            "",
-            *_fenced("json", json.dumps(shown, indent=1, ensure_ascii=False)),
-            END,
-        ]
-    )
+    replies = [part for reply in real.replies for part in _fenced("text", reply.text)]
+    parts = [
+        BEGIN.rstrip(),
+        f"Redacted on the way: {redacted}. The instructions:",
+        *_fenced("text", system),
+        "The evidence:",
+        *_fenced("text", user),
+        "The schema of the answer:",
+        *_fenced("json", json.dumps(SCHEMA["schema"], indent=1)),
+        f"What {real.model} answered, through litellm from a local server, at first and after it was told what",
+        "was wrong. It has 135 million parameters and shows why nothing is believed; the path is that of any model:",
+        *replies,
+        "What was published:",
+        *_shown(outcome(Replay(real))),
+        "An answer in the agreed form, written by hand, that obeys the drill and forges a claim:",
+        *_fenced("json", json.dumps(WRITTEN, indent=1)),
+        "What would be published: the forged claim is gone, and the severity is what rules and evidence demand:",
+        *_shown(outcome(Replay(written()))),
+        END,
+    ]
+    return "\n".join(parts)
+
+
+def _shown(verdict: Verdict) -> list[str]:
+    return _fenced("json", json.dumps(msgspec.to_builtins(verdict), indent=1, ensure_ascii=False))
 
 
 def _fenced(language: str, text: str) -> list[str]:
-    return [f"```{language}", text, "```", ""]
+    return ["", f"````{language}", text, "````", ""]
 
 
 def page_with(text: str, page: str) -> str:
@@ -133,20 +213,19 @@ def page_with(text: str, page: str) -> str:
     return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: text, page, flags=re.DOTALL)
 
 
-async def ask(model: str, api_base: str) -> Recorded:
-    """Get an answer from a server, as the worker does."""
+def record(model: str, api_base: str) -> None:
+    """Ask a server about the incident, as the worker does, and keep its replies."""
     settings = load_settings(_env_file=None, llm_model=f"openai/{model}", llm_api_base=api_base)
-    completion = LiteLLM(settings)
-    await completion.prepare()
-    reply = await completion.complete(question().messages, SCHEMA, 600.0)
-    return Recorded(model, reply.text, reply.finish_reason)
+    recorder = Recorder(LiteLLM(settings))
+    outcome(recorder)
+    kept = msgspec.json.encode(Recorded(model, recorder.replies))
+    ANSWER.write_bytes(msgspec.json.format(kept, indent=1) + b"\n")
 
 
 def main(arguments: list[str]) -> None:
-    """Write the page; with a model and the address of its server, record its answer first."""
+    """Write the page; with a model and the address of its server, record its replies first."""
     if arguments:
-        answer = asyncio.run(ask(*arguments))
-        ANSWER.write_bytes(msgspec.json.format(msgspec.json.encode(answer), indent=1) + b"\n")
+        record(*arguments)
     PAGE.write_text(page_with(section(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

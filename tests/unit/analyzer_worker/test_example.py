@@ -1,6 +1,6 @@
 """The example in docs/analysis.md is what the code asks and makes of the recorded answer."""
 
-from tests.support.analysis_example import PAGE, checked, page_with, question, recorded, section
+from tests.support.analysis_example import PAGE, Replay, outcome, page_with, question, recorded, section, written
 
 
 def test_the_page_shows_what_the_code_would_write() -> None:
@@ -15,4 +15,7 @@ def test_the_example_shows_what_it_is_for() -> None:
     sent = question().messages[1]["content"]
     assert not any(secret in sent for secret in ("Fake-Pa55word", "203.0.113.17", "ada.fake"))
     assert set(question().redacted) == {"url_credentials", "email", "ip"}
-    assert checked(recorded()).verdict.severity == "P1"
+    real, ours = outcome(Replay(recorded())), outcome(Replay(written()))
+    assert (real.severity, ours.severity) == ("P1", "P1")
+    assert len(ours.evidence) == 2
+    assert "drill" not in ours.summary
