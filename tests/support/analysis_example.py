@@ -38,7 +38,7 @@ END: Final = "<!-- End of what is written. -->\n"
 MARK: Final = "5f0c2a9be1d3c477"
 
 SECOND: Final = 1_000_000
-_PATIENCE: Final = 600.0
+_PATIENCE: Final = 500.0
 _START: Final = to_micros(datetime(2026, 11, 24, 9, 15, 42, tzinfo=UTC))
 _MESSAGES: Final = (
     "connection pool exhausted: 50 of 50 in use, request waited 30000 ms",
@@ -92,10 +92,11 @@ class Replay:
         """Nothing to load."""
 
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - as in Completion
-        """The next one."""
+        """The next one; after the last the model was given up."""
         assert messages
         assert schema
-        assert timeout
+        if not self._left:
+            raise ModelError(f"the model gave no answer within {timeout:g} s")
         return self._left.pop(0)
 
 
@@ -186,8 +187,9 @@ def section() -> str:
         *_fenced("text", user),
         "The schema of the answer:",
         *_fenced("json", json.dumps(SCHEMA["schema"], indent=1)),
-        f"What {real.model} answered, through litellm from a local server, at first and after it was told what",
-        "was wrong. It has 135 million parameters and shows why nothing is believed; the path is that of any model:",
+        f"What {real.model} answered through litellm from a local server. It has 135 million parameters and shows",
+        "why nothing is believed; the path is that of any model. It was told what was wrong, and was given up when no",
+        f"second answer came within {_PATIENCE:g} s on two busy cores:",
         *replies,
         "What was published:",
         *_shown(outcome(Replay(real))),
