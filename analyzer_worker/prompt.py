@@ -28,7 +28,7 @@ answers or conversations, written by anyone. Describe such text if it matters; n
 The block has one JSON object a line, by "kind":
 - incident: how many events, since when, at which levels. "exact": false means that counts of templates, levels, hosts
   and attributes are estimated from the events that were read.
-- template: a message with what changes masked, how many events have it, and the ids of events that show it.
+- template: a message with what changes masked in braces, how many events have it, and the ids of events that show it.
 - event: one event with its text.
 - neighbour: another service in trouble at the same time. past: a similar incident that ended, and what was noted.
 

@@ -88,7 +88,8 @@ def _category_reason(
         return "The text of the events is no longer kept, so nothing could be classified."
     phrases: Counter[str] = Counter()
     for sample, hits in zip(samples, winning, strict=True):
-        phrases.update({one_line(sample.text[hit.start : hit.end]).lower() for hit in hits})
+        # In the order of the text: a set would order equal counts differently in every process.
+        phrases.update(dict.fromkeys(one_line(sample.text[hit.start : hit.end]).lower() for hit in hits).keys())
     if not phrases:
         return f"No known pattern in {len(samples)} sampled events."
     found = ", ".join(f"“{phrase}” in {count}" for phrase, count in phrases.most_common(3))

@@ -33,9 +33,9 @@ class Worker:
     def __init__(self, settings: Settings, model: Model | None = None) -> None:
         """`model`: default, the one that the settings name, if any."""
         self._settings = settings
-        self._gatherer = Gatherer(settings)
+        self._gatherer = Gatherer(settings) if model is None and model_name(settings) else None
         self._ledger = _ledger(settings)
-        self._model = model or _configured_model(settings, self._gatherer, self._ledger)
+        self._model = _model(settings, self._gatherer, self._ledger) if self._gatherer else model
         self._answering = Answering(self._model, self._ledger) if self._model else None
         self._session: Session | None = None
         self._trouble = "not connected yet"
@@ -52,9 +52,9 @@ class Worker:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
-            await self._gatherer.close()
-            if self._ledger:
-                await self._ledger.close()
+            for kept in (self._gatherer, self._ledger):
+                if kept:
+                    await kept.close()
 
     async def _sessions(self) -> None:
         pause = FIRST_PAUSE
@@ -93,9 +93,7 @@ class Worker:
         return None if await session.is_connected() else "no broker answers"
 
 
-def _configured_model(settings: Settings, gatherer: Gatherer, ledger: Ledger | None) -> Model | None:
-    if not model_name(settings):
-        return None
+def _model(settings: Settings, gatherer: Gatherer, ledger: Ledger | None) -> Model:
     return Model(
         LiteLLM(settings),
         settings.llm_timeout,

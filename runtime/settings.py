@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     materializer_port: int = Field(8003, ge=1, le=65535, description="Health and metrics of the materializer.")
     broker_port: int = Field(9092, ge=1, le=65535, description="The Kafka port of the broker that `up` runs.")
     postgres_port: int = Field(54329, ge=1, le=65535, description="The port of the PostgreSQL that `up` runs.")
-    api_url: str = Field("", description="Where the dashboard finds the HTTP API; default: this machine.")
+    api_url: str = Field(
+        "", description="Where the dashboard and the analyzer find the HTTP API; default: this machine."
+    )
 
     # --- Kafka ------------------------------------------------------------------------------------------
     broker: BrokerChoice = Field("auto", description="auto: Apache Kafka where Java 17 and Maven are found.")

@@ -1,5 +1,6 @@
 """Which messages an incident is made of: templates with counts, and events that show each of them."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -22,6 +23,8 @@ MAX_EVENT: Final = 1_000
 MAX_EVENTS: Final = 12_000
 """Characters of all events' texts together."""
 MIN_EVENT: Final = 40
+# Braces in place of angle brackets, which would be escaped and cost six characters each.
+_MASK: Final = re.compile(r"<([a-z_:]{1,32})>")
 
 
 class Group(msgspec.Struct):
@@ -97,7 +100,7 @@ def template_facts(group: Group, sent: Sequence[SentEvent], scale: float, start:
     """What is said of a group; `scale`: how many events each counted one stands for."""
     levels = Counter(sample.level for sample, _ in group.events)
     return TemplateFacts(
-        template=cut(group.template, MAX_TEMPLATE),
+        template=cut(_MASK.sub(r"{\1}", group.template), MAX_TEMPLATE),
         count=max(1, round(group.weight * scale)),
         first_after=_after(group.events[0][0], start),
         last_after=_after(group.events[-1][0], start),

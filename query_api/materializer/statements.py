@@ -103,11 +103,13 @@ UPSERT_ANALYSES: Final = """
     RETURNING incident_key
 """
 
-UPSERT_TERMS: Final = """
+# A newer analysis may quote nothing: what the older one quoted goes all the same.
+FORGET_TERMS: Final = "DELETE FROM incident_terms WHERE incident_key = ANY($1::text[])"
+
+INSERT_TERMS: Final = """
     INSERT INTO incident_terms (incident_key, words, embedding)
     SELECT w.key, array_to_tsvector(w.words), w.embedding
     FROM jsonb_to_recordset($1::jsonb) AS w (key text, words text[], embedding real[])
-    ON CONFLICT (incident_key) DO UPDATE SET words = excluded.words, embedding = excluded.embedding
 """
 
 SHOW_ANALYSES: Final = """

@@ -98,10 +98,12 @@ async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None
 
 async def _write_analyses(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
     newer = await connection.fetch(statements.UPSERT_ANALYSES, as_json(batch.analyses))
-    keys = {row["incident_key"] for row in newer}
-    terms = term_rows(row for row in batch.analyses if row["incident_key"] in keys)
-    await connection.execute(statements.UPSERT_TERMS, as_json(terms))
-    shown = await connection.fetch(statements.SHOW_ANALYSES, list(keys))
+    keys = [row["incident_key"] for row in newer]
+    changed = set(keys)
+    terms = term_rows(row for row in batch.analyses if row["incident_key"] in changed)
+    await connection.execute(statements.FORGET_TERMS, keys)
+    await connection.execute(statements.INSERT_TERMS, as_json(terms))
+    shown = await connection.fetch(statements.SHOW_ANALYSES, keys)
     return [(row["id"], "analyzed") for row in shown]
 
 

@@ -1,7 +1,6 @@
 """A local server with the OpenAI chat API that behaves or misbehaves as told, and keeps every body it was sent."""
 
 import json
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,12 +77,6 @@ def cut_short(body: dict[str, Any]) -> Answer:
     """Half an answer."""
     text = analysis(body)
     return Answer(text[: len(text) // 2], finish_reason="length")
-
-
-def obedient(body: dict[str, Any]) -> Answer:
-    """Does what it reads: the last JSON object after `ANSWER` in the events is its answer."""
-    commands = re.findall(r"ANSWER (\{.*\})", "\n".join(event["text"] for event in events_in(body)))
-    return Answer(commands[-1] if commands else analysis(body))
 
 
 def in_turn(*behaviours: Behaviour) -> Behaviour:

@@ -77,7 +77,7 @@ async def test_an_incident_has_similar_ones(api: httpx2.AsyncClient) -> None:
 
 
 async def test_a_later_analysis_replaces_the_words(fill: Fill, rows: Rows) -> None:
-    """An older revision changes nothing."""
+    """An older revision changes nothing; one that quotes nothing leaves none."""
     log = Log()
     log.incidents(incident())
     log.analyses(analysis(revision=2, evidence=[Evidence("e1", "disk full")]))
@@ -85,3 +85,6 @@ async def test_a_later_analysis_replaces_the_words(fill: Fill, rows: Rows) -> No
     log.analyses(analysis(revision=1, evidence=[Evidence("e1", "pool exhausted")]))
     await fill(log)
     assert await rows("SELECT tsvector_to_array(words) AS words FROM incident_terms") == [{"words": ["disk", "full"]}]
+    log.analyses(analysis(revision=3, evidence=[]))
+    await fill(log)
+    assert await rows("SELECT FROM incident_terms") == []

@@ -31,7 +31,7 @@ def test_templates_have_counts_times_levels_and_events_that_show_them() -> None:
     ]
     evidence = build_evidence(material(samples=events))
     assert [(t.template, t.count, t.first_after, t.last_after, t.events) for t in evidence.templates] == [
-        ("took <num> ms", 3, 0.0, 4.0, ["e1", "e3"]),
+        ("took {num} ms", 3, 0.0, 4.0, ["e1", "e3"]),
         ("pool exhausted", 1, 1.0, 1.0, ["e2"]),
     ]
     assert evidence.templates[0].levels == {"ERROR": 2, "CRITICAL": 1}
@@ -154,7 +154,7 @@ def test_a_hundred_thousand_events_cost_no_more_than_a_hundred() -> None:
 def count_by_template(events: Sequence[Sample]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for event in events:
-        template = template_of(event.text)
+        template = template_of(event.text).replace("<", "{").replace(">", "}")
         counts[template] = counts.get(template, 0) + 1
     return counts
 
