@@ -11,7 +11,7 @@ from query_api.database import Database, DatabaseAway
 from query_api.live import Live
 from query_api.pipeline import Pipeline
 from query_api.publisher import BrokerAway, Publisher
-from query_api.routes import analyze, counts, events, incidents, pipeline, services, status, stream
+from query_api.routes import analyze, counts, events, incidents, pipeline, service_list, status, stream
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.request_timing import RequestTiming
@@ -59,7 +59,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
         status.router(database, publisher),
         analyze.router(database, publisher, live, analyze_seconds),
         events.router(database),
-        services.router(database),
+        service_list.router(database),
         pipeline.router(operators_view),
     ):
         app.include_router(router)

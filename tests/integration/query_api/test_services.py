@@ -92,7 +92,7 @@ async def test_pages(api: httpx2.AsyncClient) -> None:
 
 async def test_repeated_events_are_counted_once(api: httpx2.AsyncClient, fill: Fill, three: Log) -> None:
     """An id that comes again, in this batch or a later one, adds nothing; new events add to what is there."""
-    three.events(event(0), event(50), event(50))
+    three.events(event(0), event(30), event(30))
     await fill(three)
 
     (checkout,) = await _get(api, f"{SPAN}&service=checkout")
