@@ -20,7 +20,8 @@ from schemas.lifecycle import STATUSES, is_allowed
 
 _NOT_FOUND: Final = 404
 _PRECONDITION_FAILED: Final = 412
-_AROUND: Final = timedelta(minutes=10)
+_BEFORE: Final = timedelta(minutes=30)
+_AFTER: Final = timedelta(minutes=10)
 _LONGEST: Final = timedelta(hours=24)
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -111,8 +112,8 @@ class IncidentPage:
 
 def span_of(incident: IncidentDetail, now: datetime) -> Span:
     """The time around the incident, at most a day from before its beginning."""
-    since = (incident.first_event_at - _AROUND).replace(second=0, microsecond=0)
-    until = min(incident.last_event_at + _AROUND, max(now, incident.last_event_at)).replace(second=0, microsecond=0)
+    since = (incident.first_event_at - _BEFORE).replace(second=0, microsecond=0)
+    until = min(incident.last_event_at + _AFTER, max(now, incident.last_event_at)).replace(second=0, microsecond=0)
     return Span(since, min(until + _MINUTE, since + _LONGEST))
 
 

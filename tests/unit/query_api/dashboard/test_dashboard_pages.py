@@ -26,7 +26,7 @@ def test_list_shows_incidents_and_counters(dashboard: TestClient, api: FakeApi) 
     assert SUMMARY in page.text
     assert "P1 <span" in page.text
     assert "No summary yet" in page.text
-    counters = re.findall(r'<span class="count">(\d+)</span> (\w+)', page.text)
+    counters = re.findall(r'<span class="count[^"]*">(\d+)</span> (\w+)', page.text)
     assert counters[:5] == [("2", "all"), ("1", "open"), ("0", "investigating"), ("0", "resolved"), ("1", "closed")]
     assert counters[5:] == [("1", "P1"), ("0", "P2"), ("1", "P3")]
 
