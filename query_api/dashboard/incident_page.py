@@ -49,7 +49,7 @@ class IncidentPage:
         except ApiRefusedError as error:
             return await self._page(request, incident_id, error.status, form=form, refusal=error.detail)
         except ApiAwayError as error:
-            return self._shell.away(f"/incidents/{incident_id}", str(error), unconfirmed=form)
+            return self._shell.away(f"/incidents/{incident_id}", str(error), unconfirmed=form.change)
         # Elsewhere, so that loading the page again sends nothing again.
         answer = RedirectResponse(f"/incidents/{incident_id}?changed={form.change.to}", 303)
         keep_actor(answer, form.change.actor)

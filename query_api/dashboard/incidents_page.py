@@ -42,7 +42,7 @@ class IncidentsPage:
             return self._shell.unusable(error)
         outcomes = await self._incidents.change_many(form.selected, form.change)
         again = query.url(page=query.page)
-        answer = await self._shell.guarded(again, lambda: self._list(request, query, form, outcomes))
+        answer = await self._shell.guarded(again, lambda: self._list(request, query, form, outcomes), form.change)
         keep_actor(answer, form.change.actor)
         return answer
 

@@ -7,7 +7,8 @@ from urllib.parse import quote, unquote
 from fastapi import Request, Response
 
 from query_api.dashboard.api_client import ApiAwayError, ApiRefusedError
-from query_api.dashboard.forms import ANONYMOUS, MAX_ACTOR, MAX_NOTE, BadFormError, StatusForm
+from query_api.dashboard.forms import ANONYMOUS, MAX_ACTOR, MAX_NOTE, BadFormError
+from query_api.dashboard.incident_api import StatusRequest
 from query_api.dashboard.rendering import Renderer
 from query_api.dashboard.security import ForgeryError, keep_token, token_of
 
@@ -33,7 +34,7 @@ class Shell:
         keep_token(answer, token)
         return answer
 
-    def away(self, again: str, reason: str, unconfirmed: StatusForm | None = None) -> Response:
+    def away(self, again: str, reason: str, unconfirmed: StatusRequest | None = None) -> Response:
         """The page that says that the API does not answer; it looks by itself whether it is back."""
         answer = self._renderer.page("away.html", 503, again=again, reason=reason, unconfirmed=unconfirmed)
         answer.headers["Retry-After"] = "5"
@@ -43,12 +44,14 @@ class Shell:
         """A page that says one thing."""
         return self._renderer.page("message.html", status, title=title, detail=detail)
 
-    async def guarded(self, again: str, make: Callable[[], Awaitable[Response]]) -> Response:
+    async def guarded(
+        self, again: str, make: Callable[[], Awaitable[Response]], unconfirmed: StatusRequest | None = None
+    ) -> Response:
         """The page that `make` gives, else the one that says why it cannot be shown."""
         try:
             return await make()
         except ApiAwayError as error:
-            return self.away(again, str(error))
+            return self.away(again, str(error), unconfirmed)
         except ApiRefusedError as error:
             return self.message(error.status, "The API refused to show this", error.detail)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +12,10 @@ from playwright.sync_api import Page, expect
 
 from query_api.dashboard.app import create_app
 from runtime.settings import load_settings
-from tests.browser.conftest import TIMEOUT, Complaints, NewPage, Serve
-from tests.browser.fake_api_app import FakeApiApp
+from tests.browser.conftest import TIMEOUT, Complaints, NewPage, Stage
 from tests.browser.pictures import example
-from tests.unit.query_api.dashboard.fake_api import FakeApi, set_status
+from tests.browser.served import served
+from tests.unit.query_api.dashboard.fake_api import pipeline_record, problem, set_status
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=TIMEOUT)
@@ -47,10 +48,11 @@ def look(request: pytest.FixtureRequest, new_page: NewPage) -> Page:
     return new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
 
 
-def dashboard(serve: Serve, api: FakeApi) -> str:
-    """The dashboard before an API; gives its address."""
-    app = create_app(load_settings(_env_file=None, api_url=f"http://127.0.0.1:{serve(FakeApiApp(api).app)}"))
-    return f"http://127.0.0.1:{serve(app)}"
+@pytest.fixture(scope="module")
+def away() -> Iterator[str]:
+    """The address of a dashboard whose API is away."""
+    with served(create_app(load_settings(_env_file=None, api_url="http://127.0.0.1:1"))) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_axe_is_the_one_that_was_published() -> None:
@@ -68,24 +70,39 @@ def test_axe_sees_what_is_wrong(page: Page) -> None:
         assert rule in found
 
 
-def test_pages_with_incidents_have_no_violation(look: Page, serve: Serve, complaints: Complaints) -> None:
-    """The list, an incident at each stage of its life, a search without a result, and a page that is not there."""
+def test_pages_with_incidents_have_no_violation(look: Page, stage: Stage, complaints: Complaints) -> None:
+    """Every page: lists, details, an incident at each stage of its life, and what is not there."""
     complaints.expect("404")
-    api = example()
-    url = dashboard(serve, api)
+    stage.server.api = example()
     for path in ("/", "/?status=open&severity=P1", "/?page=9", "/incidents/6", "/incidents/2", "/incidents/3",
-                 "/?q=nothing", "/incidents/99", "/nowhere"):  # fmt: skip
-        look.goto(url + path)
+                 "/?q=nothing", "/incidents/99", "/nowhere", "/services", "/services/user-service?hours=6",
+                 "/services?q=nothing", "/services/unheard-of", "/pipeline", "/try",
+                 "/try?sent=6&service=user-service"):  # fmt: skip
+        look.goto(stage.url + path)
         assert violations(look) == [], path
 
 
-def test_pages_that_say_how_a_change_went_have_no_violation(look: Page, serve: Serve, complaints: Complaints) -> None:
-    """Done, and refused because somebody else was faster."""
-    complaints.expect("412")
-    api = FakeApi()
-    incident = api.add()
-    url = dashboard(serve, api)
-    look.goto(f"{url}/incidents/1")
+def test_bar_for_several_incidents_has_no_violation(look: Page, stage: Stage, complaints: Complaints) -> None:
+    """When it comes up, and when it says how it went."""
+    complaints.expect("409")
+    stage.api.add()
+    stage.api.add(status="closed")
+    look.goto(stage.url)
+    for number in (1, 2):
+        look.get_by_label(f"Choose incident {number}").check()
+    expect(look.locator("#bulk")).to_be_visible()
+    assert violations(look) == []
+
+    look.get_by_role("button", name="Change status").click()
+    expect(look.get_by_role("alert")).to_contain_text("1 of 2 incidents was set")
+    assert violations(look) == []
+
+
+def test_pages_that_say_how_a_change_went_have_no_violation(look: Page, stage: Stage, complaints: Complaints) -> None:
+    """Done, and refused because somebody else was faster; events that the gateway refused."""
+    complaints.expect("412|422")
+    incident = stage.api.add()
+    look.goto(f"{stage.url}/incidents/1")
     look.get_by_role("button", name="Start investigation").click()
     expect(look.locator(".notice.good")).to_be_visible()
     assert violations(look) == []
@@ -96,14 +113,22 @@ def test_pages_that_say_how_a_change_went_have_no_violation(look: Page, serve: S
     expect(look.locator(".notice.bad")).to_be_visible()
     assert violations(look) == []
 
+    stage.api.refusal = problem(422, "service: at most 100 characters")
+    look.goto(f"{stage.url}/try")
+    look.get_by_role("button", name="Send").click()
+    expect(look.get_by_role("alert")).to_be_visible()
+    assert violations(look) == []
+
 
 def test_first_page_and_the_one_without_an_api_have_no_violation(
-    look: Page, serve: Serve, complaints: Complaints
+    look: Page, stage: Stage, away: str, complaints: Complaints
 ) -> None:
-    """What a newcomer sees, and what is shown when the API is away."""
+    """What a newcomer sees on each page, and what is shown when the API is away."""
     complaints.expect("503")
-    look.goto(dashboard(serve, FakeApi()))
-    assert violations(look) == []
-    look.goto(f"http://127.0.0.1:{serve(create_app(load_settings(_env_file=None, api_url='http://127.0.0.1:1')))}")
+    stage.api.pipeline = pipeline_record(consumers=[], ledger={}, consumers_unavailable="Kafka is away")
+    for path in ("/", "/services", "/pipeline"):
+        look.goto(stage.url + path)
+        assert violations(look) == [], path
+    look.goto(away)
     expect(look.get_by_role("heading", name="The API does not answer")).to_be_visible()
     assert violations(look) == []
