@@ -189,12 +189,16 @@ def test_pages_recover_when_the_api_comes_back(new_page: NewPage, serve: Serve, 
         app = create_app(load_settings(_env_file=None, api_url=f"http://127.0.0.1:{api_port}"))
         url = f"http://127.0.0.1:{serve(app)}"
         stayed, came = new_page(), new_page()
+        for one in (stayed, came):
+            one.clock.install()
         open_live(stayed, url)
     expect(stayed.locator("#link[data-state=lost]")).to_be_visible()
     expect(stayed.locator("#incident-1")).to_be_visible()
     came.goto(f"{url}/incidents/1")
     expect(came.get_by_role("heading", name="The API does not answer")).to_be_visible()
     with served(api_server.app, api_port):
+        for one in (stayed, came):
+            one.clock.run_for(5_000)
         expect(came.locator("#timeline li")).to_have_count(1)
         expect(stayed.locator("#link[data-state=live]")).to_be_visible()
         stayed.close()
