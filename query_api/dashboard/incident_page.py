@@ -103,18 +103,23 @@ class IncidentPage:
 
     async def _chart(self, incident: IncidentDetail) -> Chart:
         span = span_of(incident, datetime.now(UTC))
-        marked = Span(incident.first_event_at, incident.first_event_at + timedelta(seconds=incident.window or 0))
         service = (await self._services.named({incident.service}, span)).get(incident.service)
         # Counts are kept for days; the incident's own record has its first minutes for ever.
         minutes = service.minutes if service and service.minutes else incident.minutes
-        return chart(minutes, span, marked)
+        return chart(minutes, span, window_of(incident))
 
 
 def span_of(incident: IncidentDetail, now: datetime) -> Span:
-    """The time around the incident, at most a day from before its beginning."""
+    """The time around the incident, the rule's whole window included: at most a day from before its beginning."""
     since = (incident.first_event_at - _BEFORE).replace(second=0, microsecond=0)
-    until = min(incident.last_event_at + _AFTER, max(now, incident.last_event_at)).replace(second=0, microsecond=0)
-    return Span(since, min(until + _MINUTE, since + _LONGEST))
+    so_far = min(incident.last_event_at + _AFTER, max(now, incident.last_event_at))
+    until = max(so_far, window_of(incident).until).replace(second=0, microsecond=0) + _MINUTE
+    return Span(since, min(until, since + _LONGEST))
+
+
+def window_of(incident: IncidentDetail) -> Span:
+    """The rule's window, from the incident's first event."""
+    return Span(incident.first_event_at, incident.first_event_at + timedelta(seconds=incident.window or 0))
 
 
 def _steps(tagged: TaggedIncident) -> list[str]:
