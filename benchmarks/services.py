@@ -38,7 +38,7 @@ _FILL_INCIDENTS: Final = """
         recommended_actions, analysis_status, event_count, first_event_at, last_event_at, created_at, updated_at,
         threshold, window_micros, lateness_micros, reason, partition, samples, timeline, minutes)
     SELECT n, 'k' || n, 1, 'service-' || n % $2::int, 'error-burst',
-        CASE WHEN n % 200 = 0 THEN 'open' ELSE 'closed' END, 'other', 'P' || (1 + n % 3), 's', '{}', 'done', 5,
+        CASE WHEN n % 199 = 0 THEN 'open' ELSE 'closed' END, 'other', 'P' || (1 + n % 3), 's', '{}', 'done', 5,
         now(), now(), now() - make_interval(secs => n), now(), 5, 300000000, 0, 'r', 0, '[]', '[]', '[]'
     FROM generate_series(1, $1::int) n
 """
@@ -109,14 +109,14 @@ def _columns(start: int) -> list[list[object]]:
 
 
 def _hours_ago(hours: int) -> str:
-    return f"{datetime.now(UTC) - timedelta(hours=hours, minutes=-1):%Y-%m-%dT%H:%M:00Z}"
+    return f"{datetime.now(UTC) - timedelta(hours=hours, minutes=-2):%Y-%m-%dT%H:%M:00Z}"
 
 
 def main() -> None:
     """Run it all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--services", type=int, default=1_000)
-    parser.add_argument("--minutes", type=int, default=3_300)
+    parser.add_argument("--minutes", type=int, default=3_850)
     parser.add_argument("--incidents", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--batches", type=int, default=20)

@@ -7,7 +7,7 @@ from typing import Final
 
 from query_api.dashboard.api_client import ApiAwayError, ApiClient, ApiRefusedError, decode, total_of
 from query_api.dashboard.list_query import ListQuery
-from query_api.dashboard.records import Counts, EventView, IncidentDetail, IncidentRow, SimilarIncident
+from query_api.dashboard.records import Counts, EventView, IncidentDetail, IncidentRow, Similar, SimilarIncident
 from schemas.lifecycle import Status
 
 INCIDENTS: Final = "/api/v1/incidents"
@@ -94,7 +94,8 @@ class IncidentApi:
 
     async def similar(self, incident_id: int) -> list[SimilarIncident]:
         """Past incidents that were like it; none where this API does not tell."""
-        return await self._client.get_if_there(f"{INCIDENTS}/{incident_id}/similar", list[SimilarIncident]) or []
+        found = await self._client.get_if_there(f"{INCIDENTS}/{incident_id}/similar", Similar)
+        return found.similar if found else []
 
     async def change_status(self, incident_id: int, change: StatusRequest, etag: str) -> None:
         """Change the status of the version that `etag` names."""

@@ -101,8 +101,16 @@ class IncidentDetail(IncidentRow, frozen=True):
     minutes: list[MinuteView] = []
 
 
+class Resolution(msgspec.Struct, frozen=True):
+    """What ended an incident."""
+
+    actor: str
+    note: str | None = None
+    reason: str | None = None
+
+
 class SimilarIncident(msgspec.Struct, frozen=True):
-    """A past incident that was like this one, and what ended it, as far as that is known."""
+    """A past incident that was like this one (`similarity` is 0 to 1), and what ended it, as far as that is known."""
 
     id: int
     service: str
@@ -110,7 +118,13 @@ class SimilarIncident(msgspec.Struct, frozen=True):
     summary: str | None = None
     severity: str | None = None
     similarity: float | None = None
-    resolution: str | None = None
+    resolution: Resolution | None = None
+
+
+class Similar(msgspec.Struct, frozen=True):
+    """Past incidents that were alike, the most similar first."""
+
+    similar: list[SimilarIncident] = []
 
 
 class ActiveIncident(msgspec.Struct, frozen=True):
@@ -136,18 +150,25 @@ class ServiceView(msgspec.Struct, frozen=True):
 class NearMiss(msgspec.Struct, frozen=True):
     """A window that almost was an incident."""
 
-    count: int
+    count: int | float
     first: datetime | None = None
     last: datetime | None = None
 
 
+class Window(msgspec.Struct, frozen=True):
+    """A span of event time, both ends included."""
+
+    start: datetime
+    end: datetime
+
+
 class ExplainedRule(msgspec.Struct, frozen=True):
-    """What one rule makes of a service. `window` is in seconds."""
+    """What one rule makes of a service."""
 
     rule: str
-    count: int
-    threshold: int
-    window: float | None = None
+    count: int | float
+    threshold: int | float
+    window: Window | None = None
     reasons: dict[str, int] = {}
     near_misses: list[NearMiss] = []
 

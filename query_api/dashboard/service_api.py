@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from query_api.dashboard.api_client import ApiClient, ApiRefusedError, decode, total_of
+from query_api.dashboard.api_client import ApiClient, decode, total_of
 from query_api.dashboard.presenting import machine_time
 from query_api.dashboard.records import Explanation, ServiceView
 
@@ -55,7 +55,4 @@ class ServiceApi:
 
     async def explanation(self, service: str) -> Explanation | None:
         """What the rules make of a service; None where this API does not tell."""
-        try:
-            return await self._client.get_if_there(f"{SERVICES}/{quote(service, safe='')}/explain", Explanation)
-        except ApiRefusedError:
-            return None
+        return await self._client.get_if_there(f"{SERVICES}/{quote(service, safe='')}/explain", Explanation)

@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
+from query_api.dashboard.api_client import ApiAwayError, ApiRefusedError
 from query_api.dashboard.charts import chart, last_minutes
 from query_api.dashboard.incident_api import IncidentApi
 from query_api.dashboard.list_query import page_number
 from query_api.dashboard.presenting import service_url
+from query_api.dashboard.records import Explanation
 from query_api.dashboard.service_api import ServiceApi
 from query_api.dashboard.shell import Shell
 
@@ -53,10 +55,10 @@ class ServicesPage:
 
     async def _one(self, service: str, hours: int) -> Response:
         span = last_minutes(datetime.now(UTC), 60 * hours)
-        found, incidents, explanation = await asyncio.gather(
+        found, incidents, (explanation, unexplained) = await asyncio.gather(
             self._services.named({service}, span),
             self._incidents.newest_of(service, _NEWEST),
-            self._services.explanation(service),
+            self._explanation(service),
         )
         if service not in found and not incidents:
             return self._shell.message(404, "No such service", _NO_SUCH)
@@ -68,9 +70,17 @@ class ServicesPage:
             chart=chart(view.minutes if view else [], span),
             incidents=incidents,
             explanation=explanation,
+            unexplained=unexplained,
             hours=hours,
             all_hours=HOURS,
         )
+
+    async def _explanation(self, service: str) -> tuple[Explanation | None, str]:
+        """What the rules make of it, or why that cannot be told: the rest of the page does not depend on it."""
+        try:
+            return await self._services.explanation(service), ""
+        except (ApiAwayError, ApiRefusedError) as error:
+            return None, str(error)
 
 
 def list_url(q: str, page: int) -> str:

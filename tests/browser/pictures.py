@@ -75,13 +75,17 @@ def _add_surroundings(api: FakeApi) -> None:
         levels = {"CRITICAL": 5, "ERROR": 68, "WARNING": 120, "INFO": 1_560}
         api.add_service(incident["service"], minutes=minutes, active_incidents=active, by_level=levels)
     api.add_service("billing", minutes=[], by_level={}, last_event_at=moment(9_000))
+    window = {"start": moment(300), "end": moment(0)}
     misses = [{"count": 4, "first": moment(2_400), "last": moment(2_200)}]
-    rule = {"rule": "error-burst", "count": 6, "threshold": 5, "window": 300, "near_misses": misses}
-    slow = {"rule": "payment-timeouts", "count": 1, "threshold": 3, "window": 90}
+    rule = {"rule": "error-burst", "count": 6, "threshold": 5, "window": window, "near_misses": misses}
+    slow = {"rule": "payment-timeouts", "count": 1, "threshold": 3, "window": window}
     api.explanations["user-service"] = {"rules": [rule | {"reasons": {"attached": 1, "opened": 1}}, slow]}
     alike = {"id": 1, "service": "storage-service", "status": "closed", "severity": "P2", "similarity": 0.87}
     ended = "Raised the pool to 40 and ended the report job that held connections."
-    api.similar[6] = [alike | {"summary": "The pool of the orders database is exhausted.", "resolution": ended}]
+    api.similar[6] = [
+        alike
+        | {"summary": "The pool of the orders database is exhausted.", "resolution": {"actor": "ada", "note": ended}}
+    ]
     api.pipeline["services"][2] |= {"ready": False, "reasons": {"postgresql": "the database cannot be reached"}}
     api.pipeline["dead_letters"] = {"not_json": 3, "invalid": 1}
 

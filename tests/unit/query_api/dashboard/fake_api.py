@@ -171,7 +171,7 @@ class FakeApi:
 
     incidents: dict[int, Record] = field(default_factory=dict)
     services: dict[str, Record] = field(default_factory=dict)
-    explanations: dict[str, Record] = field(default_factory=dict)
+    explanations: dict[str, Record | Reply] = field(default_factory=dict)
     similar: dict[int, list[Record]] = field(default_factory=dict)
     pipeline: Record = field(default_factory=pipeline_record)
     sent: list[Record] = field(default_factory=list)
@@ -210,7 +210,7 @@ class FakeApi:
         if call.path.startswith("/api/v1/services/"):
             name = unquote(call.path.removeprefix("/api/v1/services/").removesuffix("/explain"))
             found = self.explanations.get(name)
-            return Reply(200, found) if found else problem(404, "There is no such route")
+            return found if isinstance(found, Reply) else _explained(name, found)
         return self._one(call)
 
     def _one(self, call: Call) -> Reply:
@@ -220,7 +220,11 @@ class FakeApi:
             return problem(404, f"There is no incident {parts[-1]}")
         if parts[-1] == "similar":
             found = self.similar.get(incident["id"])
-            return problem(404, "There is no such route") if found is None else Reply(200, found)
+            return (
+                problem(404, "There is no such route")
+                if found is None
+                else Reply(200, {"method": "vector", "similar": found})
+            )
         if call.method == "PATCH":
             return self._change(incident, call)
         return Reply(200, incident | {"events": incident["events"][:100]}, {"ETag": etag(incident)})
@@ -301,6 +305,10 @@ def set_status(incident: Record, status: str, actor: str, note: str | None = Non
 def etag(incident: Record) -> str:
     """As the API's: another one after each change, but not after each event."""
     return f'"{len(incident["timeline"])}"'
+
+
+def _explained(service: str, explanation: Record | None) -> Reply:
+    return Reply(200, {"service": service} | explanation) if explanation else problem(404, "There is no such route")
 
 
 def _fits(incident: Record, params: Mapping[str, str]) -> bool:

@@ -334,7 +334,7 @@ def test_similar_incidents_are_shown_where_the_api_tells(dashboard: TestClient, 
     api.add()
     assert "Similar incidents" not in dashboard.get("/incidents/1").text
     alike = {"id": 7, "service": "mail", "status": "closed", "summary": HOSTILE, "similarity": 0.87}
-    api.similar[1] = [alike | {"resolution": "Raised the pool to 40."}]
+    api.similar[1] = [alike | {"resolution": {"actor": "ada", "note": "Raised the pool to 40."}}]
 
     page = dashboard.get("/incidents/1").text
 

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from query_api.dashboard.services_page import PAGE_SIZE
-from tests.unit.query_api.dashboard.fake_api import FakeApi, minute_records, moment
+from tests.unit.query_api.dashboard.fake_api import FakeApi, minute_records, moment, problem
 
 HOSTILE = "<img src=x onerror=alert(1)>/../\"'&"
 
@@ -77,7 +77,8 @@ def test_what_the_rules_see_is_shown_where_the_api_tells(dashboard: TestClient, 
     """Count against threshold, reasons and near misses."""
     api.add_service("cart")
     miss = {"count": 4, "first": moment(500), "last": moment(300)}
-    rule = {"rule": "error-burst", "count": 3, "threshold": 5, "window": 300, "near_misses": [miss]}
+    window = {"start": "2026-03-01T12:00:00Z", "end": "2026-03-01T12:05:00Z"}
+    rule = {"rule": "error-burst", "count": 3, "threshold": 5, "window": window, "near_misses": [miss]}
     api.explanations["cart"] = {"rules": [rule | {"reasons": {"qualified": 3, "no_rule": 1}}], "more": "later"}
 
     page = dashboard.get("/services/cart").text
@@ -85,6 +86,18 @@ def test_what_the_rules_see_is_shown_where_the_api_tells(dashboard: TestClient, 
     assert "3 of 5 events within 5 minutes" in page
     assert "Near miss: 4 events from 20" in page
     assert "1 matched no rule" in page
+
+
+def test_page_of_a_service_does_not_need_the_rules(dashboard: TestClient, api: FakeApi) -> None:
+    """When the API cannot explain now, that part says so and the rest is there."""
+    api.add_service("cart")
+    api.explanations["cart"] = problem(503, "the events cannot be read")
+
+    page = dashboard.get("/services/cart")
+
+    assert page.status_code == 200
+    assert "This cannot be told now. It answered 503: the events cannot be read" in page.text
+    assert "ERROR <b>7</b>" in page.text
 
 
 def test_service_without_events_but_with_incidents_has_a_page(dashboard: TestClient, api: FakeApi) -> None:
