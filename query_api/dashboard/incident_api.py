@@ -119,7 +119,7 @@ class IncidentApi:
         try:
             tagged = await self.incident(item.id)
             if tagged.incident.status != item.seen:
-                return f"is {tagged.incident.status} by now; it was {item.seen} when you chose it"
+                return f"it is {tagged.incident.status} by now; it was {item.seen} when you chose it"
             await self.change_status(item.id, change, tagged.etag)
         except ApiRefusedError as error:
             return error.detail
