@@ -157,6 +157,64 @@ class AnalyzeAnswer(BaseModel):
     analysis_completed: bool
 
 
+class ActiveIncidentAnswer(BaseModel):
+    """An incident that is open or investigated."""
+
+    id: int
+    rule: str
+    severity: Severity
+    status: Status
+
+
+class ServiceAnswer(BaseModel):
+    """A service: when it was heard of, what is active on it, and its events by minute and level."""
+
+    service: str
+    first_event_at: Moment
+    last_event_at: Moment
+    active_incidents: Annotated[list[ActiveIncidentAnswer], Field(description="The worst first.")]
+    by_level: Annotated[dict[Level, int], Field(description="Events of the span, by level.")]
+    minutes: Annotated[list[MinuteAnswer], Field(description="In order; minutes without events are left out.")]
+
+
+class CountsAnswer(BaseModel):
+    """How many incidents there are."""
+
+    total: int
+    by_status: Annotated[dict[Status, dict[Severity, int]], Field(description="By status, then by severity.")]
+
+
+class ReadinessAnswer(BaseModel):
+    """One process of the pipeline and what it says of itself."""
+
+    service: str
+    url: str
+    ready: bool
+    reasons: Annotated[dict[str, str], Field(description="What is missing; empty when it is ready.")]
+
+
+class LagAnswer(BaseModel):
+    """How far one consumer group is behind in one partition; offsets and lag count records."""
+
+    group: str
+    topic: str
+    partition: int
+    current: Annotated[int, Field(description="The next offset that the group will read after a restart.")]
+    end: Annotated[int, Field(description="The offset that the next record will have.")]
+    lag: int
+
+
+class PipelineAnswer(BaseModel):
+    """The pipeline as its operators see it."""
+
+    at: Moment
+    services: list[ReadinessAnswer]
+    consumers: list[LagAnswer]
+    consumers_unavailable: Annotated[str | None, Field(description="Why there are no consumers to show, if so.")]
+    ledger: Annotated[dict[str, int], Field(description="Events decided on, by reason, since each worker started.")]
+    dead_letters: Annotated[dict[str, int], Field(description="Records dead-lettered, by reason, likewise.")]
+
+
 EVENT: Final[dict[str, Any]] = {
     "id": "01926f8e-5a1c-7c3e-9d0b-5f2f3c1f7a11",
     "service": "user-service",
@@ -252,6 +310,42 @@ ANALYZED: Final[dict[str, Any]] = {
     "summary": "The database connection pool of user-service is exhausted.",
     "recommended_actions": ["Look for queries that hold connections"],
     "analysis_completed": True,
+}
+
+SERVICE: Final[dict[str, Any]] = {
+    "service": "user-service",
+    "first_event_at": "2026-11-19T07:00:03.000000Z",
+    "last_event_at": "2026-11-20T09:16:01.870000Z",
+    "active_incidents": [{"id": 1, "rule": "error-burst", "severity": "P1", "status": "open"}],
+    "by_level": {"INFO": 240, "ERROR": 7},
+    "minutes": [{"minute": "2026-11-20T09:15:00.000000Z", "by_level": {"INFO": 240, "ERROR": 7}}],
+}
+COUNTS: Final[dict[str, Any]] = {
+    "total": 3,
+    "by_status": {
+        "open": {"P1": 1, "P2": 0, "P3": 1},
+        "investigating": {"P1": 0, "P2": 0, "P3": 0},
+        "resolved": {"P1": 0, "P2": 1, "P3": 0},
+        "closed": {"P1": 0, "P2": 0, "P3": 0},
+    },
+}
+PIPELINE: Final[dict[str, Any]] = {
+    "at": "2026-11-20T09:16:02.000000Z",
+    "services": [
+        {"service": "api", "url": "http://127.0.0.1:8000", "ready": True, "reasons": {}},
+        {
+            "service": "materializer",
+            "url": "http://127.0.0.1:8003",
+            "ready": False,
+            "reasons": {"postgresql": "the database cannot be reached"},
+        },
+    ],
+    "consumers": [
+        {"group": "ops-materializer", "topic": "ops.events", "partition": 0, "current": 41, "end": 42, "lag": 1}
+    ],
+    "consumers_unavailable": None,
+    "ledger": {"below_level": 240, "opened": 1, "attached": 6},
+    "dead_letters": {"not_json": 2},
 }
 
 

@@ -54,6 +54,14 @@ class IncidentRow(SQLModel, table=True):
         Index("incidents_by_service", "service", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
         Index("incidents_by_status", "status", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
         Index("incidents_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+        Index(
+            "incidents_active",
+            "service",
+            "severity",
+            "id",
+            postgresql_where=text("merged_into IS NULL AND status IN ('open', 'investigating')"),
+        ),
+        Index("incidents_counted", "status", "severity", postgresql_where=text("merged_into IS NULL")),
     )
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
@@ -161,6 +169,28 @@ class IncidentEventRow(SQLModel, table=True):
     idx: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     incident_key: str = Field(sa_column=_text())
     event_time: datetime = Field(sa_column=_time())
+
+
+class ServiceRow(SQLModel, table=True):
+    """A service that has sent events; the times are those of its oldest and newest event."""
+
+    __tablename__ = "services"
+
+    service: str = Field(sa_column=_text(primary_key=True))
+    first_event_at: datetime = Field(sa_column=_time())
+    last_event_at: datetime = Field(sa_column=_time())
+
+
+class ServiceMinuteRow(SQLModel, table=True):
+    """How many events of one level a service had in one minute of event time, each id counted once."""
+
+    __tablename__ = "service_minutes"
+    __table_args__ = (Index("service_minutes_oldest", "minute"),)
+
+    service: str = Field(sa_column=_text(primary_key=True))
+    minute: datetime = Field(sa_column=_time(primary_key=True))
+    level: str = Field(sa_column=_text(primary_key=True))
+    events: int = Field(sa_column=_big())
 
 
 class ConsumerOffsetRow(SQLModel, table=True):

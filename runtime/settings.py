@@ -1,10 +1,13 @@
 """Every setting of every service, read once from the environment (and a `.env` file) and validated at start."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_NAMED_URL: Final = re.compile(r"[\w.-]+=https?://[^\s,]+")
 
 
 def _upper(value: object) -> object:
@@ -46,6 +49,9 @@ class Settings(BaseSettings):
     postgres_port: int = Field(54329, ge=1, le=65535, description="The port of the PostgreSQL that `up` runs.")
     api_url: str = Field(
         "", description="Where the dashboard and the analyzer find the HTTP API; default: this machine."
+    )
+    service_urls: str = Field(
+        "", description="The processes that the Pipeline page asks: name=url,name=url; default: this machine's ports."
     )
 
     # --- Kafka ------------------------------------------------------------------------------------------
@@ -130,6 +136,13 @@ class Settings(BaseSettings):
         if not all(part.strip().isdigit() for part in text.split(",") if part.strip()):
             raise ValueError("takes whole seconds with commas between them, as 60,300,1800")
         return text
+
+    @field_validator("service_urls")
+    @classmethod
+    def _are_named_urls(cls, urls: str) -> str:
+        if urls and not all(_NAMED_URL.fullmatch(item.strip()) for item in urls.split(",")):
+            raise ValueError("takes name=http://host:port, several with commas between them")
+        return urls
 
     @model_validator(mode="after")
     def _sasl_is_complete(self) -> Self:

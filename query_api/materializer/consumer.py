@@ -257,7 +257,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def _forget(self) -> None:
         self._next_forget = time.monotonic() + _FORGET_SECONDS
-        await self._persist(self._store.forget_old_changes)
+        await self._persist(self._store.forget_what_is_old)
 
     async def _wait(self, delay: float) -> float:
         """Wait for `delay` seconds or the stop; gives the next delay."""

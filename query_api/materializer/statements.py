@@ -32,6 +32,23 @@ INSERT_EVENTS: Final = """
     ON CONFLICT DO NOTHING
 """
 
+# Only events that were not there before are counted. A service's events come from one partition, whose offsets are
+# locked: two materializers never wait for each other's rows.
+INSERT_AND_COUNT_EVENTS: Final = f"""
+    WITH new AS ({INSERT_EVENTS} RETURNING service, level, event_time),
+    seen AS (
+        INSERT INTO services (service, first_event_at, last_event_at)
+        SELECT service, min(event_time), max(event_time) FROM new GROUP BY service ORDER BY service
+        ON CONFLICT (service) DO UPDATE SET
+            first_event_at = LEAST(services.first_event_at, excluded.first_event_at),
+            last_event_at = GREATEST(services.last_event_at, excluded.last_event_at)
+    )
+    INSERT INTO service_minutes (service, minute, level, events)
+    SELECT service, date_bin('1 minute', event_time, 'epoch'), level, count(*) FROM new
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (service, minute, level) DO UPDATE SET events = service_minutes.events + excluded.events
+"""  # noqa: S608 - put together from the constant above
+
 # Who writes incidents holds this until the commit: ids and changes are then given out in the order of commits, an
 # incident and its analysis never miss each other, and links never miss a merge.
 WRITER_LOCK: Final = "SELECT pg_advisory_xact_lock(122584494601074)"  # "ops_wr"
@@ -155,3 +172,5 @@ CHANNEL: Final = "ops_incidents"
 NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
 
 FORGET_CHANGES: Final = "DELETE FROM changes WHERE at < now() - make_interval(hours => $1)"
+
+FORGET_MINUTES: Final = "DELETE FROM service_minutes WHERE minute < now() - make_interval(days => $1)"

@@ -14,6 +14,9 @@ from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED
 CHANGES_KEPT_HOURS: Final = 24
 """How long a live reader may be away and still resume without a gap."""
 
+MINUTES_KEPT_DAYS: Final = 7
+"""How far back the counts by minute go: as far as `ops.events`, so that a view built anew has the same."""
+
 
 class Outrun(Exception):  # noqa: N818 - reads as what it is
     """Another process has moved the offsets of this batch's partitions: they belong to it now."""
@@ -50,16 +53,17 @@ class Store:
             async with connection.transaction():
                 await _move_offsets(connection, batch)
                 if batch.events:
-                    await connection.execute(statements.INSERT_EVENTS, *columns(batch.events))
+                    await connection.execute(statements.INSERT_AND_COUNT_EVENTS, *columns(batch.events))
                 if batch.incidents or batch.analyses or batch.links:
                     await _write_incidents(connection, batch)
         for topic, count in batch.records.items():
             ROWS_MATERIALIZED.labels(topic).inc(count)
 
-    async def forget_old_changes(self) -> None:
-        """Drop the changes that no live reader can ask for any more."""
+    async def forget_what_is_old(self) -> None:
+        """Drop the changes that no live reader can ask for any more, and the counts by minute beyond their days."""
         connection = await self._connected()
         await connection.execute(statements.FORGET_CHANGES, CHANGES_KEPT_HOURS)
+        await connection.execute(statements.FORGET_MINUTES, MINUTES_KEPT_DAYS)
 
     async def close(self) -> None:
         """Drop the connection; the next call makes a new one."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from analyzer_worker.desk import fallback
+from analyzer_worker.answering import Answering
 from analyzer_worker.evidence.build import build_evidence
 from analyzer_worker.evidence.material import Material
 from analyzer_worker.evidence.surroundings import Neighbour, PastIncident, Resolution, Surroundings
@@ -25,6 +25,7 @@ from analyzer_worker.model import Model
 from analyzer_worker.model_errors import ModelError
 from analyzer_worker.prompt import SCHEMA, Prompt, build_prompt
 from analyzer_worker.rules import analyze_by_rules
+from analyzer_worker.spending.price import FREE, Price
 from analyzer_worker.verdict import Sample, Verdict
 from runtime.settings import load_settings
 from schemas.incident import Incident, MinuteCount
@@ -91,6 +92,10 @@ class Replay:
     async def prepare(self) -> None:
         """Nothing to load."""
 
+    def price(self) -> Price | None:
+        """It costs nothing."""
+        return FREE
+
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - as in Completion
         """The next one; after the last the model was given up."""
         assert messages
@@ -111,6 +116,10 @@ class Recorder:
     async def prepare(self) -> None:
         """Load litellm."""
         await self._completion.prepare()
+
+    def price(self) -> Price | None:
+        """What it costs."""
+        return self._completion.price()
 
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - as in Completion
         """Ask."""
@@ -166,7 +175,7 @@ def outcome(of: Completion) -> Verdict:
     try:
         return asyncio.run(model.analyze(made_from.incident, made_from.samples, rules.severity))
     except ModelError as error:
-        return fallback(rules, model.name, str(error))
+        return Answering(model).fallback(rules, str(error)).verdict
 
 
 async def _gathered(*_: Any) -> Material:
