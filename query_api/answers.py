@@ -51,7 +51,7 @@ class ChangeAnswer(BaseModel):
 
     time: Moment
     actor: str
-    what: ChangeKind
+    what: ChangeKind | Literal["corrected"]
     from_: Annotated[Status | None, Field(alias="from")]
     to: Status | None
     note: str | None
@@ -81,6 +81,16 @@ class AnalysisAnswer(BaseModel):
     reason: str
 
 
+class CorrectionAnswer(BaseModel):
+    """What a person says an incident is; null: as analysed."""
+
+    category: Category | None
+    severity: Severity | None
+    note: str | None
+    actor: str
+    at: Moment
+
+
 class MinuteAnswer(BaseModel):
     """The service's events of one minute, by level."""
 
@@ -93,7 +103,8 @@ class IncidentDetailAnswer(IncidentAnswer):
 
     events: Annotated[list[EventAnswer], Field(description="The newest 100; the rest: /api/v1/events?incident_id=")]
     timeline: list[ChangeAnswer]
-    analysis: AnalysisAnswer | None
+    analysis: Annotated[AnalysisAnswer | None, Field(description="As it was made, whatever was corrected since.")]
+    correction: CorrectionAnswer | None
     previous_incident_id: int | None
     merged_into: Annotated[int | None, Field(description="The incident that this one turned out to be part of.")]
     status_pending: Annotated[bool, Field(description="The processor has yet to confirm the status.")]
@@ -144,6 +155,15 @@ class StatusAnswer(BaseModel):
     message: str
     incident_id: int
     new_status: Status
+
+
+class CorrectAnswer(BaseModel):
+    """An analysis was corrected; category and severity are what is shown from now on."""
+
+    message: str
+    incident_id: int
+    category: Category | None
+    severity: Severity | None
 
 
 class AnalyzeAnswer(BaseModel):
@@ -266,6 +286,7 @@ DETAIL: Final[dict[str, Any]] = INCIDENT | {
         "analysis_status": "done",
         "reason": "the phrase 'connection pool exhausted'",
     },
+    "correction": None,
     "previous_incident_id": None,
     "merged_into": None,
     "status_pending": False,
@@ -302,6 +323,12 @@ CHANGED: Final[dict[str, Any]] = {
     "message": "Incident status updated successfully",
     "incident_id": 1,
     "new_status": "investigating",
+}
+CORRECTED: Final[dict[str, Any]] = {
+    "message": "Analysis corrected successfully",
+    "incident_id": 1,
+    "category": "network_issue",
+    "severity": "P2",
 }
 ANALYZED: Final[dict[str, Any]] = {
     "incident_id": 1,

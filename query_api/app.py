@@ -13,6 +13,7 @@ from query_api.pipeline import Pipeline
 from query_api.publisher import BrokerAway, Publisher
 from query_api.routes import (
     analyze,
+    correct,
     counts,
     events,
     incidents,
@@ -69,6 +70,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
         similar.router(database),
         incidents.router(database),
         status.router(database, publisher),
+        correct.router(database, publisher),
         analyze.router(database, publisher, live, analyze_seconds),
         events.router(database),
         service_events.router(database),

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, exists, or_
 from sqlmodel import col
 
-from query_api.models import EventRow, IncidentRow
+from query_api.models import CorrectionRow, EventRow, IncidentRow
 from query_api.text import clean
 from schemas.analysis import Category, Severity
 from schemas.levels import ALIASES, LEVELS, Level, fold_level
@@ -62,6 +62,7 @@ OneSeverity = Annotated[Severity | None, _EMPTY]
 OneCategory = Annotated[Category | None, _EMPTY]
 OneLevel = Annotated[Annotated[Level, BeforeValidator(_known_level)] | None, _EMPTY]
 OneSort = Annotated[Sort | None, _EMPTY]
+OneFlag = Annotated[bool | None, _EMPTY]
 OneId = Annotated[int | None, _EMPTY]
 
 
@@ -79,6 +80,9 @@ def incident_filter(
     service: Annotated[Text, Query(description="Only incidents of this service.")] = None,
     severity: Annotated[OneSeverity, Query(description="Only incidents of this severity.")] = None,
     category: Annotated[OneCategory, Query(description="Only incidents of this category.")] = None,
+    corrected: Annotated[
+        OneFlag, Query(description="Only incidents whose analysis a person corrected, or did not.")
+    ] = None,
     since: Annotated[Moment, Query(description="Opened at or after this time (RFC 3339 with offset).")] = None,
     until: Annotated[Moment, Query(description="Opened before this time.")] = None,
     q: Annotated[Text, Query(description="Text within the summary, service or category, in any case.")] = None,
@@ -91,6 +95,7 @@ def incident_filter(
         (service, lambda value: col(row.service) == value),
         (severity, lambda value: col(row.severity) == value),
         (category, lambda value: col(row.category) == value),
+        (corrected, lambda value: _is_corrected() if value else ~_is_corrected()),
         (since, lambda value: col(row.created_at) >= value),
         (until, lambda value: col(row.created_at) < value),
         (q, _mentions),
@@ -105,6 +110,12 @@ def order(sort: str) -> tuple[ColumnElement[Any], ...]:
     columns = [getattr(IncidentRow, name)] if name == "id" else [getattr(IncidentRow, name), IncidentRow.id]
     descending = sort.startswith("-")
     return tuple(col(column).desc() if descending else col(column).asc() for column in columns)
+
+
+def _is_corrected() -> ColumnElement[bool]:
+    """Whether a correction is in force: the newest one may have taken back what those before it said."""
+    said = or_(col(CorrectionRow.category).is_not(None), col(CorrectionRow.severity).is_not(None))
+    return exists().where(col(CorrectionRow.change_id) == col(IncidentRow.correction_id), said)
 
 
 def _mentions(text: str) -> ColumnElement[bool]:

@@ -94,6 +94,7 @@ class IncidentRow(SQLModel, table=True):
     severity_floor: str | None = Field(default=None, sa_column=_text(nullable=True))
     previous_key: str | None = Field(default=None, sa_column=_text(nullable=True))
     merged_into: str | None = Field(default=None, sa_column=_text(nullable=True))
+    correction_id: str | None = Field(default=None, sa_column=_text(nullable=True))
 
 
 class AnalysisRow(SQLModel, table=True):
@@ -116,6 +117,21 @@ class AnalysisRow(SQLModel, table=True):
     cost_usd: float = Field(sa_column=Column(Float, nullable=False))
     latency_ms: int = Field(sa_column=_big())
     request_id: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class CorrectionRow(SQLModel, table=True):
+    """What a person says an incident is; None: as analysed. The newest of an incident counts."""
+
+    __tablename__ = "corrections"
+    __table_args__ = (Index("corrections_newest", "incident_key", "at", "change_id"),)
+
+    change_id: str = Field(sa_column=_text(primary_key=True))
+    incident_key: str = Field(sa_column=_text())
+    actor: str = Field(sa_column=_text())
+    at: datetime = Field(sa_column=_time())
+    category: str | None = Field(default=None, sa_column=_text(nullable=True))
+    severity: str | None = Field(default=None, sa_column=_text(nullable=True))
+    note: str | None = Field(default=None, sa_column=_text(nullable=True))
 
 
 class IncidentTermsRow(SQLModel, table=True):

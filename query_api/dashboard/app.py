@@ -76,6 +76,7 @@ def _add_pages(app: FastAPI, pages: Pages, streams: httpx.AsyncClient) -> None:
     app.add_api_route("/", pages.incidents.change, methods=["POST"])
     app.add_api_route("/incidents/{incident_id:int}", pages.incident.show)
     app.add_api_route("/incidents/{incident_id:int}", pages.incident.change, methods=["POST"])
+    app.add_api_route("/incidents/{incident_id:int}/correction", pages.incident.correct, methods=["POST"])
     app.add_api_route("/services", pages.services.show)
     app.add_api_route("/services/{service:path}", pages.services.show_one)
     app.add_api_route("/pipeline", pages.pipeline.show)

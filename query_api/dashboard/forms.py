@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from fastapi import Request
 
-from query_api.dashboard.incident_api import Selected, StatusRequest
+from query_api.dashboard.incident_api import CorrectionRequest, Selected, StatusRequest
 from query_api.dashboard.list_query import PAGE_SIZE
 from query_api.dashboard.security import TOKEN_FIELD
 from schemas.lifecycle import STATUSES, Status
@@ -43,6 +43,15 @@ class StatusForm:
 
 
 @dataclass(frozen=True)
+class CorrectionForm:
+    """What the person says the incident is, and the version that they saw."""
+
+    correction: CorrectionRequest
+    seen_etag: str
+    token: str
+
+
+@dataclass(frozen=True)
 class BulkForm:
     """What the person asked for, and of which incidents."""
 
@@ -58,10 +67,19 @@ async def read_status_form(request: Request) -> StatusForm:
         BadFormError: where it is no form, too long, or has not what the page's own form has.
     """
     fields = await read_fields(request)
-    etag = last(fields, "etag")
-    if not _ETAG.fullmatch(etag):
-        raise BadFormError("The form does not say which version of the incident it is about. Load the page again.")
-    return StatusForm(_change(fields), last(fields, "seen_status"), etag, last(fields, TOKEN_FIELD))
+    return StatusForm(_change(fields), last(fields, "seen_status"), _etag(fields), last(fields, TOKEN_FIELD))
+
+
+async def read_correction_form(request: Request) -> CorrectionForm:
+    """Read the form that corrects an analysis; the API checks what it names.
+
+    Raises:
+        BadFormError: where it is no form, too long, or has not what the page's own form has.
+    """
+    fields = await read_fields(request)
+    note = text_of(fields, "note")[:MAX_NOTE]
+    correction = CorrectionRequest(last(fields, "category"), last(fields, "severity"), _actor(fields), note)
+    return CorrectionForm(correction, _etag(fields), last(fields, TOKEN_FIELD))
 
 
 async def read_bulk_form(request: Request) -> BulkForm:
@@ -107,11 +125,20 @@ def text_of(fields: Fields, name: str) -> str:
     return last(fields, name).replace("\r\n", "\n").strip()
 
 
-def _change(fields: Fields) -> StatusRequest:
+def _etag(fields: Fields) -> str:
+    etag = last(fields, "etag")
+    if not _ETAG.fullmatch(etag):
+        raise BadFormError("The form does not say which version of the incident it is about. Load the page again.")
+    return etag
+
+
+def _actor(fields: Fields) -> str:
     actor = _NO_HEADER_TEXT.sub(" ", last(fields, "actor")).strip()
-    return StatusRequest(
-        _status(last(fields, "status")), actor[:MAX_ACTOR] or ANONYMOUS, text_of(fields, "note")[:MAX_NOTE]
-    )
+    return actor[:MAX_ACTOR] or ANONYMOUS
+
+
+def _change(fields: Fields) -> StatusRequest:
+    return StatusRequest(_status(last(fields, "status")), _actor(fields), text_of(fields, "note")[:MAX_NOTE])
 
 
 def _status(text: str) -> Status:

@@ -1,7 +1,7 @@
 """Incidents as the API has them: read, counted and changed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +39,16 @@ class StatusRequest:
     """A status change as a person asked for it."""
 
     to: Status
+    actor: str
+    note: str
+
+
+@dataclass(frozen=True)
+class CorrectionRequest:
+    """A correction as a person asked for it; empty: as analysed."""
+
+    category: str
+    severity: str
     actor: str
     note: str
 
@@ -100,10 +110,19 @@ class IncidentApi:
     async def change_status(self, incident_id: int, change: StatusRequest, etag: str) -> None:
         """Change the status of the version that `etag` names."""
         body = {"status": change.to} | ({"note": change.note} if change.note else {})
-        headers = {"X-Actor": change.actor} | ({"If-Match": etag} if etag else {})
+        await self._patch(f"{incident_id}/status", body, change.actor, etag)
+
+    async def correct(self, incident_id: int, correction: CorrectionRequest, etag: str) -> None:
+        """Correct the analysis of the version that `etag` names."""
+        body = {"category": correction.category or None, "severity": correction.severity or None}
+        noted = {"note": correction.note} if correction.note else {}
+        await self._patch(f"{incident_id}/analysis", body | noted, correction.actor, etag)
+
+    async def _patch(self, path: str, body: Mapping[str, str | None], actor: str, etag: str) -> None:
+        headers = {"X-Actor": actor} | ({"If-Match": etag} if etag else {})
         # httpx takes text in headers for ASCII, and people's names are not.
         encoded = {name: value.encode() for name, value in headers.items()}
-        await self._client.send("PATCH", f"{INCIDENTS}/{incident_id}/status", json=body, headers=encoded)
+        await self._client.send("PATCH", f"{INCIDENTS}/{path}", json=body, headers=encoded)
 
     async def change_many(self, selected: Sequence[Selected], change: StatusRequest) -> list[Outcome]:
         """Change several incidents, each for itself; one that was changed since it was seen is left as it is."""

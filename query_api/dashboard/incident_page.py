@@ -9,13 +9,14 @@ from fastapi.responses import RedirectResponse
 
 from query_api.dashboard.api_client import ApiAwayError, ApiRefusedError
 from query_api.dashboard.charts import Chart, chart
-from query_api.dashboard.forms import ANONYMOUS, BadFormError, StatusForm, read_status_form
+from query_api.dashboard.forms import ANONYMOUS, BadFormError, StatusForm, read_correction_form, read_status_form
 from query_api.dashboard.incident_api import EVENTS_PAGE, IncidentApi, TaggedIncident
 from query_api.dashboard.list_query import page_number
 from query_api.dashboard.records import EventView, IncidentDetail
 from query_api.dashboard.security import ForgeryError, check_same_origin
 from query_api.dashboard.service_api import ServiceApi, Span
 from query_api.dashboard.shell import Shell, actor_of, keep_actor
+from schemas.analysis import CATEGORIES, SEVERITIES
 from schemas.lifecycle import STATUSES, is_allowed
 
 _NOT_FOUND: Final = 404
@@ -55,6 +56,23 @@ class IncidentPage:
         keep_actor(answer, form.change.actor)
         return answer
 
+    async def correct(self, request: Request, incident_id: int) -> Response:
+        """Correct the analysis as the page's form asks, and show the incident again."""
+        try:
+            form = await read_correction_form(request)
+            check_same_origin(request, form.token)
+        except (BadFormError, ForgeryError) as error:
+            return self._shell.unusable(error)
+        try:
+            await self._incidents.correct(incident_id, form.correction, form.seen_etag)
+        except ApiRefusedError as error:
+            return await self._page(request, incident_id, error.status, refused_correction=error.detail)
+        except ApiAwayError as error:
+            return self._shell.away(f"/incidents/{incident_id}", str(error))
+        answer = RedirectResponse(f"/incidents/{incident_id}?corrected=1", 303)
+        keep_actor(answer, form.correction.actor)
+        return answer
+
     async def _page(
         self,
         request: Request,
@@ -64,6 +82,7 @@ class IncidentPage:
         form: StatusForm | None = None,
         done: str = "",
         refusal: str = "",
+        refused_correction: str = "",
     ) -> Response:
         events_page = page_number(request.query_params.get("events", ""))
         try:
@@ -95,6 +114,10 @@ class IncidentPage:
             note=form.change.note if form else "",
             done=done,
             refusal=refusal,
+            refused_correction=refused_correction,
+            corrected=bool(request.query_params.get("corrected")) and not refused_correction,
+            categories=CATEGORIES,
+            severities=SEVERITIES,
             seen=form.seen_status if status == _PRECONDITION_FAILED and form else "",
         )
 

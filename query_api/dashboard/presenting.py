@@ -24,6 +24,7 @@ CHANGE_WORDS: Final = {
     "stirred": "made it active again: an event came from within the quiet period",
     "merged": "joined it to the one before",
     "heard": "resolved it: the service sends again",
+    "corrected": "corrected the analysis",
     "silent": "noted that the service fell silent again",
 }
 

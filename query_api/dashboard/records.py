@@ -76,6 +76,16 @@ class AnalysisView(msgspec.Struct, frozen=True):
     latency_ms: float | None = None
 
 
+class CorrectionView(msgspec.Struct, frozen=True):
+    """What a person says an incident is; None: as analysed."""
+
+    actor: str
+    at: datetime
+    category: str | None = None
+    severity: str | None = None
+    note: str | None = None
+
+
 class EventView(msgspec.Struct, frozen=True):
     """One event of an incident."""
 
@@ -92,6 +102,7 @@ class IncidentDetail(IncidentRow, frozen=True):
     events: list[EventView] = []
     timeline: list[TimelineEntry] = []
     analysis: AnalysisView | None = None
+    correction: CorrectionView | None = None
     previous_incident_id: int | None = None
     merged_into: int | None = None
     status_pending: bool = False

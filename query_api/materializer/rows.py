@@ -6,11 +6,21 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from query_api.corrections import correction_values
 from query_api.similarity.terms import terms_of
 from query_api.text import clean, clean_deep, may_hold_nul
 from schemas.analysis import Analysis
-from schemas.codec import Place, UnreadableRecord, decode_analysis, decode_events, decode_incident_events, encode_events
+from schemas.codec import (
+    Place,
+    UnreadableRecord,
+    decode_analysis,
+    decode_correction,
+    decode_events,
+    decode_incident_events,
+    encode_events,
+)
 from schemas.codec import decode_incident as decode_incident_record
+from schemas.correction import Correction
 from schemas.event import Event, InvalidEvent
 from schemas.incident import Incident
 from schemas.placement import home_partition
@@ -130,6 +140,16 @@ def analysis_row(record: Record) -> dict[str, Any]:
     """
     analysis: Analysis = _decode(decode_analysis, record)
     return _without_nul({name: getattr(analysis, name) for name in analysis.__struct_fields__}, record)
+
+
+def correction_row(record: Record) -> dict[str, Any]:
+    """The row of a record of `ops.analysis-corrections`, JSON-ready.
+
+    Raises:
+        UnreadableRecord: where it cannot be read.
+    """
+    correction: Correction = _decode(decode_correction, record)
+    return _without_nul(dict(correction_values(correction)), record)
 
 
 def term_rows(analyses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from query_api.corrections import INSERT_CORRECTIONS, SHOW_CORRECTIONS
 from query_api.database import connect
 from query_api.materializer import statements
 from query_api.materializer.batch import Batch, Source
@@ -54,7 +55,7 @@ class Store:
                 await _move_offsets(connection, batch)
                 if batch.events:
                     await connection.execute(statements.INSERT_AND_COUNT_EVENTS, *columns(batch.events))
-                if batch.incidents or batch.analyses or batch.links:
+                if batch.incidents or batch.analyses or batch.links or batch.corrections:
                     await _write_incidents(connection, batch)
         for topic, count in batch.records.items():
             ROWS_MATERIALIZED.labels(topic).inc(count)
@@ -93,6 +94,8 @@ async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None
         changes += await _write_analyses(connection, batch)
     if batch.incidents:
         changes += await _write_records(connection, batch)
+    if batch.corrections:
+        changes += await _write_corrections(connection, batch)
     if batch.links:
         await _write_links(connection, batch)
     if changes:
@@ -109,6 +112,12 @@ async def _write_analyses(connection: asyncpg.Connection, batch: Batch) -> list[
     await connection.execute(statements.INSERT_TERMS, as_json(terms))
     shown = await connection.fetch(statements.SHOW_ANALYSES, keys)
     return [(row["id"], "analyzed") for row in shown]
+
+
+async def _write_corrections(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
+    new = await connection.fetch(INSERT_CORRECTIONS, as_json(batch.corrections))
+    shown = await connection.fetch(SHOW_CORRECTIONS, sorted({row["incident_key"] for row in new}))
+    return [(row["id"], "corrected") for row in shown]
 
 
 async def _write_records(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:

@@ -226,7 +226,7 @@ class FakeApi:
                 else Reply(200, {"method": "vector", "similar": found})
             )
         if call.method == "PATCH":
-            return self._change(incident, call)
+            return self._correct(incident, call) if parts[-1] == "analysis" else self._change(incident, call)
         return Reply(200, incident | {"events": incident["events"][:100]}, {"ETag": etag(incident)})
 
     def transport(self) -> httpx.MockTransport:
@@ -285,6 +285,17 @@ class FakeApi:
         self.sent += events
         return Reply(201, {"accepted": len(events), "rejected": []})
 
+    def _correct(self, incident: Record, call: Call) -> Reply:
+        wanted = json.loads(call.body)
+        if call.headers.get("if-match", etag(incident)) != etag(incident):
+            return problem(412, "The incident has changed since you read it; read it again")
+        actor = call.headers["x-actor"]
+        incident["correction"] = wanted | {"actor": actor, "at": moment(0)}
+        incident |= {name: wanted[name] for name in ("category", "severity") if wanted[name]}
+        entry = {"time": moment(0), "actor": actor, "what": "corrected", "reason": _said(wanted)}
+        incident["timeline"] = [*incident["timeline"], entry]
+        return Reply(200, {"message": "Analysis corrected successfully"})
+
     def _change(self, incident: Record, call: Call) -> Reply:
         wanted, present = json.loads(call.body), incident["status"]
         if call.headers.get("if-match", etag(incident)) != etag(incident):
@@ -293,6 +304,11 @@ class FakeApi:
             return problem(409, refusal(present, wanted["status"]))
         set_status(incident, wanted["status"], call.headers["x-actor"], wanted.get("note"))
         return Reply(200, {"message": "Incident status updated successfully", "new_status": wanted["status"]})
+
+
+def _said(wanted: Mapping[str, str | None]) -> str:
+    said = [f"{name} is {wanted[name]}" for name in ("category", "severity") if wanted.get(name)]
+    return " and ".join(said) or "as it was analysed"
 
 
 def set_status(incident: Record, status: str, actor: str, note: str | None = None) -> None:
