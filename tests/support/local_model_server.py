@@ -11,6 +11,8 @@ from pathlib import Path
 
 CONTEXT_TOKENS = 8_192
 THREADS = 2
+REPEAT_PENALTY = 1.15
+"""Without it a model this small writes the same list until it is cut short."""
 
 
 def model_file() -> Path:
@@ -34,6 +36,8 @@ def main() -> None:
     params.n_parallel = 1
     params.cpuparams.n_threads = THREADS
     params.cache_ram_mib = 0
+    params.sampling.penalty_repeat = REPEAT_PENALTY
+    params.sampling.penalty_last_n = CONTEXT_TOKENS
     server = xllamacpp.Server(params)
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()
