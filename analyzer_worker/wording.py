@@ -93,5 +93,6 @@ def _category_reason(
     if not phrases:
         return f"No known pattern in {len(samples)} sampled events."
     found = ", ".join(f"“{phrase}” in {count}" for phrase, count in phrases.most_common(3))
-    ranks = ", ".join(f"{category} {score:g}" for category, score in scores[:3])
-    return f"Found {found} of {len(samples)} sampled events (scores: {ranks})."
+    winner, *others = (f"{category} {score:g}" for category, score in scores)
+    second = f"second {others[0]}" if others else "nothing speaks for another category"
+    return f"Found {found} of {len(samples)} sampled events: {winner}, {second}."

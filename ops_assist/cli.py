@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "explain": ("Tell why there is an incident of a service, or none.", "ops_assist.commands.explain"),
     "rules": ("Check rule files and test the rules in them.", "ops_assist.commands.rules"),
     "topics": ("Compare the topics that are there with those that are needed.", "ops_assist.commands.topics"),
+    "analyze-eval": ("Measure an analyzer on labelled incidents.", "ops_assist.commands.analyze_eval"),
     "lag": ("Show how far each consumer group is behind.", "ops_assist.commands.lag"),
     "dlq": ("Look at the records that could not be read.", "ops_assist.commands.dlq"),
 }

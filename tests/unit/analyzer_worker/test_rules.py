@@ -125,6 +125,16 @@ def test_words_inside_words_mean_nothing(message: str, not_this: str) -> None:
         (["Rate limit exceeded"], "P3"),
         (["duplicate key value violates unique constraint"], "P3"),
         (["something odd"], "P3"),
+        (["no instance of mailer is left"], "P1"),
+        (["nobody can open the page"], "P1"),
+        (["new connections are not accepted"], "P1"),
+        (["utility power gone in room 3"], "P1"),
+        (["power supply 2 lost its redundancy"], "P3"),
+        (["session cookie stolen"], "P1"),
+        (["tables truncated by a test"], "P1"),
+        (["no space left on device, array degraded"], "P1"),
+        (["RAID array md0 is degraded"], "P2"),
+        (["RateLimitError from the provider"], "P2"),
     ],
 )
 def test_severity_comes_from_what_the_messages_say(messages: list[str], severity: str) -> None:
@@ -164,6 +174,17 @@ def test_a_majority_decides_and_doubt_lowers_confidence() -> None:
     mixed = analyze_by_rules(incident(), samples(*["no space left on device"] * 3, "invalid credentials"))
     assert (clear.category, mixed.category) == ("disk_issue", "disk_issue")
     assert mixed.confidence < clear.confidence
+
+
+def test_the_reason_names_what_decided_and_what_came_second() -> None:
+    """A person can follow the choice: phrases, how many events, scores of the first two categories."""
+    mixed = analyze_by_rules(incident(), samples(*["no space left on device"] * 3, "invalid credentials"))
+    assert mixed.reason == (
+        "Found “no space left” in 3 of 4 sampled events: disk_issue 18, second authentication_issue 6. "
+        "Severity P1: there is no space left."
+    )
+    clear = analyze_by_rules(incident(), samples("no space left on device"))
+    assert "disk_issue 6, nothing speaks for another category." in clear.reason
 
 
 def test_exceptions_that_no_pattern_knows_are_application_errors() -> None:
