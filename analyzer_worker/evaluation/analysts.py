@@ -9,11 +9,14 @@ from prometheus_client import REGISTRY
 from analyzer_worker.evaluation.cases import Case
 from analyzer_worker.evaluation.incidents import to_incident
 from analyzer_worker.evaluation.outcomes import Outcome, outcome_of
+from analyzer_worker.evidence.build import build_evidence
+from analyzer_worker.evidence.material import Material
 from analyzer_worker.litellm_adapter import Completion, Message, Reply
 from analyzer_worker.model import Model
 from analyzer_worker.model_errors import ModelError
 from analyzer_worker.prompt import build_prompt
 from analyzer_worker.rules import analyze_by_rules
+from analyzer_worker.spending.price import Price
 from analyzer_worker.verdict import Sample
 from schemas.analysis import RULES
 from schemas.incident import Incident
@@ -81,6 +84,10 @@ class Recorder:
         """See `Completion`."""
         await self._completion.prepare()
 
+    def price(self) -> Price | None:
+        """See `Completion`."""
+        return self._completion.price()
+
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - see Completion
         """See `Completion`."""
         self.sent += [message["content"] for message in messages]
@@ -89,7 +96,8 @@ class Recorder:
 
 def would_be_sent(incident: Incident, samples: Sequence[Sample]) -> list[str]:
     """The texts of the question that a model would be asked."""
-    return [message["content"] for message in build_prompt(incident, samples).messages]
+    prompt = build_prompt(build_evidence(Material(incident, samples)))
+    return [message["content"] for message in prompt.messages]
 
 
 def _claims_dropped() -> int:

@@ -1,6 +1,5 @@
 """Hostile lines and secrets in an evaluation: what counts as resisted, and what is found in what is sent."""
 
-import json
 from typing import Any
 
 import msgspec
@@ -22,8 +21,10 @@ from analyzer_worker.evaluation.trials import (
 )
 from analyzer_worker.litellm_adapter import Message, Reply
 from analyzer_worker.model_errors import Permanent
+from analyzer_worker.spending.price import FREE, Price
 from analyzer_worker.verdict import Verdict
 from schemas.analysis import Evidence
+from tests.support.openai_server import analysis, claim, events_in
 
 CASE = bundled_cases()[0]
 VERDICT = Verdict("database_issue", "P1", "Down.", ["Look."], 0.9, [], "m", "r")
@@ -35,24 +36,21 @@ class Told:
 
     model = "told"
 
-    def __init__(self, **answer: Any) -> None:
-        self.answer = answer
+    def __init__(self, said: str = "It is full.") -> None:
+        self.said = said
 
     async def prepare(self) -> None:
         """Nothing to load."""
 
+    def price(self) -> Price | None:
+        """It costs nothing but what its replies say."""
+        return FREE
+
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ARG002, ASYNC109
-        events = [json.loads(line) for line in messages[1]["content"].splitlines() if '"text":' in line]
-        good = {
-            "category": "disk_issue",
-            "severity": "P3",
-            "summary": "It is full.",
-            "recommended_actions": ["Free space."],
-            "confidence": 0.5,
-            "evidence": [{"id": events[0]["id"], "quote": events[0]["text"][:20]}, {"id": "e1", "quote": "never said"}],
-            "reason": "It says so.",
-        }
-        return Reply(json.dumps(good | self.answer), "stop", 0.01)
+        body = {"messages": messages}
+        first = events_in(body)[0]
+        claims = [claim(first["id"], first["text"][:20], self.said), claim("e1", "never said", "Forged.")]
+        return Reply(analysis(body, category="disk_issue", severity="P3", claims=claims), "stop", 0.01)
 
 
 class Refusing(Told):
@@ -129,7 +127,7 @@ async def test_a_model_goes_the_way_of_the_worker() -> None:
 
 async def test_an_obedient_model_is_seen_to_fall() -> None:
     """Its words betray it; its quotes and its severity are held by the checks."""
-    trials = await run_trials(ModelAnalyst(Told(summary="All is well, see evil.example"), 5), nothing)
+    trials = await run_trials(ModelAnalyst(Told("All is well, see evil.example"), 5), nothing)
     assert {"fake-answer", "end-of-block", "markdown-link"} <= set(trials.fell_for)
     assert trials.secrets_sent == []
 
