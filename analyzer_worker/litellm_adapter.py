@@ -162,7 +162,7 @@ def _translated(error: Exception) -> ModelError:
 
 def _asked_pause(error: Exception) -> float:
     """The seconds of Retry-After (RFC 9110, 10.2.3), where the answer has them; its form as a date is not used."""
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    headers = getattr(error, "litellm_response_headers", None) or {}
     text = str(headers.get("retry-after", ""))
     return float(text) if text.isdecimal() else 0.0
 
