@@ -173,7 +173,7 @@ class EventRow(SQLModel, table=True):
 
 
 class IncidentEventRow(SQLModel, table=True):
-    """Which incident took an event in; the event's own row may come before or after."""
+    """Which incident took an event in, one of each rule at the most; the event's own row may come before or after."""
 
     __tablename__ = "incident_events"
     __table_args__ = (
@@ -183,7 +183,7 @@ class IncidentEventRow(SQLModel, table=True):
     partition: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     record_offset: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
     idx: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    incident_key: str = Field(sa_column=_text())
+    incident_key: str = Field(sa_column=_text(primary_key=True))
     event_time: datetime = Field(sa_column=_time())
 
 

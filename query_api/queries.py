@@ -89,12 +89,16 @@ async def event(session: AsyncSession, event_id: str) -> EventInIncident | None:
 
 
 def _with_incident() -> Any:
+    """Events, each with the first of the incidents that took it in: one of each rule may have."""
     link = IncidentEventRow
-    return (
-        select(EventRow, IncidentRow.id)
-        .outerjoin(link, _same_place(EventRow, link))
-        .outerjoin(IncidentRow, col(IncidentRow.key) == col(link.incident_key))
+    first = (
+        select(func.min(IncidentRow.id))
+        .join(link, col(IncidentRow.key) == col(link.incident_key))
+        .where(_same_place(EventRow, link))
+        .correlate(EventRow)
+        .scalar_subquery()
     )
+    return select(EventRow, first)
 
 
 async def _pairs(session: AsyncSession, statement: Any, page: Page) -> list[EventInIncident]:

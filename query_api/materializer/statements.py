@@ -167,9 +167,13 @@ INSERT_LINKS: Final = """
 """
 
 MOVE_LINKS: Final = """
-    UPDATE incident_events e SET incident_key = w.target
-    FROM unnest($1::text[], $2::text[]) AS w (merged, target)
-    WHERE e.incident_key = w.merged
+    WITH moved AS (
+        DELETE FROM incident_events e USING unnest($1::text[], $2::text[]) AS w (merged, target)
+        WHERE e.incident_key = w.merged
+        RETURNING e.partition, e.record_offset, e.idx, w.target, e.event_time
+    )
+    INSERT INTO incident_events (partition, record_offset, idx, incident_key, event_time)
+    SELECT * FROM moved ON CONFLICT DO NOTHING
 """
 
 LOG_CHANGES: Final = """
