@@ -6,6 +6,7 @@ Needs a Python with two packages that the project itself does not need (127 MB):
 
 import sys
 import threading
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,8 +26,7 @@ def model_file() -> Path:
 
 def main() -> None:
     """Listen until the process ends."""
-    import xllamacpp  # noqa: PLC0415 - only where the script runs
-
+    xllamacpp = import_module("xllamacpp")  # of the Python that runs this script, not of the project
     params = xllamacpp.CommonParams()
     params.model.path = str(model_file())
     params.model_alias = {"smollm2-135m"}
