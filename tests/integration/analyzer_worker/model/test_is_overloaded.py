@@ -1,4 +1,4 @@
-"""429, 500, 503 and nobody there."""
+"""A provider that answers 429, 500 or 503."""
 
 import time
 
@@ -6,7 +6,7 @@ import pytest
 
 from analyzer_worker.model_errors import Retryable
 from tests.integration.analyzer_worker.model.asking import POOL, ask, model_for
-from tests.support.openai_server import Answer, OpenAIServer, failing, honest, in_turn, running_server
+from tests.support.openai_server import Answer, OpenAIServer, failing, honest, in_turn
 
 # litellm's own models and those of its dependencies warn as they are imported and filled; none of it is ours.
 pytestmark = [pytest.mark.filterwarnings("default")]
@@ -27,14 +27,6 @@ async def test_lasting_trouble_ends_after_three_attempts(server: OpenAIServer, s
     with pytest.raises(Retryable):
         await ask(model_for(server), POOL)
     assert len(server.bodies) == 3
-
-
-async def test_nobody_there_is_passing_trouble() -> None:
-    """A server that is not there does not end in an unknown error."""
-    with running_server() as gone:
-        model = model_for(gone)
-    with pytest.raises(Retryable):
-        await ask(model, POOL)
 
 
 async def test_the_pause_that_the_provider_asks_for_is_kept(server: OpenAIServer) -> None:
