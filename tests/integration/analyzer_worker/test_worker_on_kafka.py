@@ -292,7 +292,7 @@ async def test_a_pending_analysis_is_taken_up_after_a_crash(
 async def test_a_later_success_replaces_a_fallback(
     with_model: Settings, server: OpenAIServer, producer: AIOKafkaProducer, analyses: Analyses
 ) -> None:
-    """Asked again after LLM_RETRY_DELAYS, by another worker too; the fallback says how often it was in vain."""
+    """Asked again after LLM_RETRY_DELAYS; by another worker once a record of the incident comes by."""
     server.behaviour = failing(401)
     settings = with_model.model_copy(update={"llm_retry_delays": "0,1"})
     async with working(settings):
