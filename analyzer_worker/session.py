@@ -32,6 +32,7 @@ from runtime.settings import Settings
 from schemas.analysis import Analysis, AnalysisRequest, AnalysisStatus
 from schemas.codec import decode_analysis, decode_analysis_request, decode_incident, encode
 from schemas.incident import Incident
+from schemas.timestamps import now_micros
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, INCIDENTS
 
 log = structlog.get_logger(__name__)
@@ -133,7 +134,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
     async def _try_again(self) -> None:
         """Ask the model once more about incidents that it has failed, when their time has come."""
         works = []
-        for key in self._retries.take(_now(), MAX_BATCH):
+        for key in self._retries.take(now_micros(), MAX_BATCH):
             incident = self._memory.incident(key)
             if self._desk and incident and not self._desk.is_at(key) and _is_read(incident):
                 works.append(Work(incident, None, publish_rules=False, ask_model=True, replaces=True))
@@ -285,7 +286,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             outcome.verdict,
             incident,
             status,
-            revision=self._memory.next_revision(incident.key, _now()),
+            revision=self._memory.next_revision(incident.key, now_micros()),
             latency_ms=outcome.latency_ms,
             request_id=request_id,
             templates=templates_of(samples),
@@ -312,11 +313,6 @@ def _is_better(outcome: Outcome, known: Known | None, job: Job) -> bool:
     """An analysis that stands gives way to a model's, and to the word that the model has failed once more."""
     stands = known is not None and known.status == "done"
     return outcome.status == "done" or not (job.replaces and stands and job.request_id is None)
-
-
-def _now() -> int:
-    """Microseconds since the epoch."""
-    return time.time_ns() // 1_000
 
 
 async def _stop(client: Any) -> None:

@@ -12,12 +12,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from query_api.filters import Moment, Text
+from query_api.filters import Text
 from query_api.models import IncidentRow, ServiceRow
 from query_api.paging import Page
 from query_api.text import clean
 from query_api.views import moment
 from runtime.problem import Problem
+from runtime.query_times import MomentAsked
 from schemas.lifecycle import ACTIVE
 
 MINUTE: Final = timedelta(minutes=1)
@@ -60,8 +61,8 @@ def service_filter(
     *,
     service: Annotated[list[str] | None, Query(description="Only these services; give it once for each.")] = None,
     q: Annotated[Text, Query(description="Text within the service's name, in any case.")] = None,
-    since: Annotated[Moment, Query(description="The first minute; default: an hour before `until`.")] = None,
-    until: Annotated[Moment, Query(description="Until before this time; default: now.")] = None,
+    since: Annotated[MomentAsked, Query(description="The first minute; default: an hour before `until`.")] = None,
+    until: Annotated[MomentAsked, Query(description="Until before this time; default: now.")] = None,
     sort: Annotated[ServiceSort, Query(description="Default: those with the worst active incidents first.")] = "active",
 ) -> ServiceFilter:
     """The filter that a request asks for."""

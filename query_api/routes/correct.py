@@ -1,12 +1,11 @@
 """Correcting an analysis: a record in Kafka first, then the view, which every rebuild makes again from the topic."""
 
-import time
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,21 +13,33 @@ from query_api import queries
 from query_api.answers import CORRECTED, CorrectAnswer, problems, shown
 from query_api.corrections import INSERT_CORRECTIONS, SHOW_CORRECTIONS, correction_values
 from query_api.database import Database, DatabaseAway, driver_execute, execute
-from query_api.etag import etag, matches
+from query_api.etag import etag
 from query_api.materializer.statements import NOTIFY, WRITER_LOCK
 from query_api.models import AnalysisRow, CorrectionRow, IncidentRow
 from query_api.publisher import Publisher
-from query_api.routes.common import AWAY, NOT_FOUND, ActorHeader, IncidentId, active_record, actor, json_body
-from query_api.text import clean
+from query_api.routes.common import (
+    AWAY,
+    CHANGED_SINCE,
+    NOT_FOUND,
+    NOTE_SCHEMA,
+    ActorHeader,
+    IfMatchHeader,
+    IncidentId,
+    active_record,
+    actor,
+    check_tag,
+    json_body,
+    note_of,
+)
 from runtime.problem import Problem
 from schemas.analysis import CATEGORIES, SEVERITIES, Category, Severity
 from schemas.correction import Correction
 from schemas.identity import uuid7
+from schemas.timestamps import now_micros
 from schemas.topics import CORRECTIONS
 
 log = structlog.get_logger(__name__)
 
-MAX_NOTE: Final = 4_000
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(1869640547, :id)"  # "ops" and "c", then the incident
 _LOG_CHANGE: Final = "INSERT INTO changes (incident_id, kind) VALUES (:id, 'corrected')"
 
@@ -58,7 +69,7 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         incident_id: IncidentId,
         request: Request,
         x_actor: ActorHeader = None,
-        if_match: Annotated[str | None, Header(description="The ETag that the correction is based on.")] = None,
+        if_match: IfMatchHeader = None,
     ) -> Response:
         """Kept beside the analysis; a later analysis does not change it, `null` takes it back."""
         wanted = requested(await json_body(request))
@@ -75,12 +86,8 @@ def requested(body: Any) -> Wanted:
     """
     if not isinstance(body, dict) or not ({"category", "severity"} & body.keys()):
         raise Problem(400, "category or severity is required in the request body")
-    note = body.get("note")
-    if note is not None and (not isinstance(note, str) or len(note) > MAX_NOTE):
-        raise Problem(422, f"note: expected a string of at most {MAX_NOTE} characters")
-    return Wanted(
-        _chosen(body, "category", CATEGORIES), _chosen(body, "severity", SEVERITIES), clean(note) if note else None
-    )
+    note = note_of(body)
+    return Wanted(_chosen(body, "category", CATEGORIES), _chosen(body, "severity", SEVERITIES), note)
 
 
 def _chosen(body: dict[str, Any], name: str, values: Sequence[Value]) -> Value | msgspec.UnsetType | None:
@@ -118,8 +125,7 @@ class _Correcting:
     async def _make(self, session: AsyncSession, wanted: Wanted, by: str, if_match: str | None) -> Response:
         await execute(session, _ONE_AT_A_TIME, id=max(0, min(self._id, queries.MAX_ID)))
         row = await active_record(session, self._id)
-        if not matches(if_match, etag(row)):
-            raise Problem(412, "The incident has changed since you read it; read it again", headers={"ETag": etag(row)})
+        check_tag(row, if_match)
         made = _made(row, await queries.correction(session, row.key), wanted, by)
         await self._publisher.publish(CORRECTIONS, row.partition, made.change_id, made)
         self._published = made
@@ -137,7 +143,7 @@ def _made(row: IncidentRow, before: CorrectionRow | None, wanted: Wanted, by: st
             "change_id": uuid7(),
             "incident_key": row.key,
             "actor": by,
-            "at": time.time_ns() // 1_000,
+            "at": now_micros(),
             "category": None if category is msgspec.UNSET else category,
             "severity": None if severity is msgspec.UNSET else severity,
             "note": wanted.note,
@@ -173,7 +179,7 @@ _REQUEST: Final[dict[str, Any]] = {
                 "properties": {
                     "category": {"type": ["string", "null"], "enum": [*CATEGORIES, None]},
                     "severity": {"type": ["string", "null"], "enum": [*SEVERITIES, None]},
-                    "note": {"type": ["string", "null"], "maxLength": MAX_NOTE},
+                    "note": NOTE_SCHEMA,
                 },
             },
             "example": {"category": "network_issue", "severity": "P2", "note": "The switch in rack 4 dropped packets."},
@@ -183,7 +189,7 @@ _REQUEST: Final[dict[str, Any]] = {
 _PROBLEMS: Final = problems(
     status_400="category or severity is required in the request body",
     status_409="The incident was merged into 7; work on that one instead",
-    status_412="The incident has changed since you read it; read it again",
+    status_412=CHANGED_SINCE,
     status_413="The body is larger than 65536 bytes",
     status_422="severity: expected null or one of: P1, P2, P3",
 )

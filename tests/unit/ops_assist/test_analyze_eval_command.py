@@ -1,13 +1,12 @@
 """`ops-assist analyze-eval`: what it prints and writes, how it fails, and that the docs show what it gives."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from analyzer_worker.evaluation.cases import bundled_cases
-from ops_assist.cli import main
+from tests.support.command import Run
 
 DOCS = Path(__file__).parents[3] / "docs"
 FLOORS = {"dev": (0.95, 0.95), "test": (0.80, 0.95)}
@@ -15,26 +14,12 @@ FLOORS = {"dev": (0.95, 0.95), "test": (0.80, 0.95)}
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> "Run":
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Runs the command in this process, in a folder without settings."""
     monkeypatch.chdir(tmp_path)
     for name in ("LLM_MODEL", "LLM_API_BASE", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    return Run(monkeypatch, capsys)
-
-
-class Run:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch = monkeypatch
-        self.capsys = capsys
-
-    def __call__(self, *arguments: object) -> tuple[object, str, str]:
-        """Exit code, stdout and stderr of the command with these arguments."""
-        self.monkeypatch.setattr(sys, "argv", ["ops-assist", "analyze-eval", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = self.capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+    return Run(monkeypatch, capsys, "analyze-eval")
 
 
 def test_the_docs_show_what_the_command_gives(run: Run, tmp_path: Path) -> None:
