@@ -5,6 +5,7 @@ import json
 import time
 from typing import Final
 
+import msgspec
 import structlog
 
 from analyzer_worker.answer import Checked, check_answer, parse_answer
@@ -102,7 +103,7 @@ class Asking:
         cost = reply.cost_usd or self._price.of(reply.input_tokens, reply.output_tokens)
         MODEL_COST.labels(self._completion.model).inc(cost)
         await self._purse.settle(call, cost)
-        return Reply(reply.text, reply.finish_reason, cost, reply.input_tokens, reply.output_tokens)
+        return msgspec.structs.replace(reply, cost_usd=cost)
 
     async def _timed(self, messages: list[Message]) -> Reply:
         started = time.monotonic()

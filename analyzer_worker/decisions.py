@@ -22,13 +22,18 @@ def next_step(incident: Incident, known: Known | None, *, with_model: bool) -> S
     An incident is analysed once, however many versions of it come by: again when a person asks, when it has ten times
     the events, or when among its first events there are messages of another kind.
     """
-    if incident.merged_into or incident.status == "closed":
+    if not is_read(incident):
         return "nothing"
     if known is None:
         return "rules_then_model" if with_model else "rules"
     if known.status == "pending":
         return "model" if with_model else "rules"
     return _growth(incident, known)
+
+
+def is_read(incident: Incident) -> bool:
+    """Whether anybody still reads the incident's analysis."""
+    return not incident.merged_into and incident.status != "closed"
 
 
 def _growth(incident: Incident, known: Known) -> Step:

@@ -30,6 +30,8 @@ class Job(msgspec.Struct):
     request_id: str | None
     records: list[tuple[Partition, int]]
     """The records that asked for it; they are finished when it is."""
+    templates: list[str] = []
+    """Of its samples; see `sharing.templates_of`."""
     attempts: int = 0
     """How often the model was asked in vain before."""
     replaces: bool = False

@@ -91,11 +91,6 @@ class Memory:
         if known is not None:
             self._known.put(incident.key, msgspec.structs.replace(known, event_count=incident.event_count))
 
-    def status(self, key: str) -> AnalysisStatus | None:
-        """The status of the incident's newest analysis, None where none is known."""
-        known = self._known.get(key)
-        return known.status if known else None
-
     def next_revision(self, key: str, now: int) -> int:
         """A revision that is `now` (microseconds) and yet greater than every known one, whatever the clock does."""
         known = self._known.get(key)

@@ -84,7 +84,8 @@ class Model:
             share = (ends - clock()) / (len(self._completions) - number)
             try:
                 async with asyncio.timeout(share):
-                    return await self._ask(completion, incident, prompt, floor, clock() + share)
+                    asking = Asking(completion, self._purse, incident, clock() + share, self._first_pause)
+                    return await asking.ask(prompt, floor)
             except TimeoutError:
                 failure: ModelError = Retryable(f"the model gave no answer within {share:.3g} s")
             except ModelError as error:
@@ -93,12 +94,6 @@ class Model:
                 raise failure
             log.warning("model_failed_over", model=completion.model, incident=incident.key, why=str(failure))
         raise AssertionError("there is a last model")
-
-    async def _ask(
-        self, completion: Completion, incident: Incident, prompt: Prompt, floor: Severity, deadline: float
-    ) -> Checked:
-        asking = Asking(completion, self._purse, incident, deadline, self._first_pause)
-        return await asking.ask(prompt, floor)
 
 
 def _question(material: Material) -> Prompt:

@@ -16,7 +16,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from analyzer_worker.answering import Answering
-from analyzer_worker.decisions import has_new_templates, next_step
+from analyzer_worker.decisions import has_new_templates, is_read, next_step
 from analyzer_worker.desk import Job, ModelDesk, Outcome
 from analyzer_worker.log_reader import LogReader
 from analyzer_worker.memory import Known, Memory
@@ -59,6 +59,13 @@ class Work(msgspec.Struct):
     """An analysis stands already."""
     only_if_changed: bool = False
     """Only where its first events have templates that were not analysed."""
+
+
+class ByRules(msgspec.Struct, frozen=True):
+    """What the rules make of an incident, and the templates of its first events."""
+
+    outcome: Outcome
+    templates: list[str]
 
 
 class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -136,7 +143,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         works = []
         for key in self._retries.take(now_micros(), MAX_BATCH):
             incident = self._memory.incident(key)
-            if self._desk and incident and not self._desk.is_at(key) and _is_read(incident):
+            if self._desk and incident and not self._desk.is_at(key) and is_read(incident):
                 works.append(Work(incident, None, publish_rules=False, ask_model=True, replaces=True))
         if works:
             await self._analyze(works)
@@ -230,33 +237,38 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
     async def _analyze(self, works: Sequence[Work]) -> None:
         """Rules for all of them at once; then the model's part waits at the desk."""
         samples = await fetch_samples(self._reader, [work.incident for work in works])
-        works = [work for work in works if self._is_due(work, samples[work.incident.key])]
-        outcomes = await asyncio.to_thread(_by_rules, works, samples)
-        pairs = list(zip(works, outcomes, strict=True))
-        rules = [pair for pair in pairs if pair[0].publish_rules]
-        await asyncio.gather(*(self._publish_rules(*pair, samples[pair[0].incident.key]) for pair in rules))
-        for work, outcome in pairs:
+        found = await asyncio.to_thread(_by_rules, works, samples)
+        looked = [each for each in zip(works, found, strict=True) if self._is_due(*each)]
+        await asyncio.gather(*(self._publish_rules(work, by_rules) for work, by_rules in looked if work.publish_rules))
+        for work, by_rules in looked:
             if work.ask_model:
-                await self._ask_model(work, samples[work.incident.key], outcome)
+                await self._ask_model(work, samples[work.incident.key], by_rules)
 
-    def _is_due(self, work: Work, samples: Sequence[Sample]) -> bool:
+    def _is_due(self, work: Work, by_rules: ByRules) -> bool:
         known = self._memory.known(work.incident.key)
-        if not work.only_if_changed or known is None or has_new_templates(known, templates_of(samples)):
+        if not work.only_if_changed or known is None or has_new_templates(known, by_rules.templates):
             return True
         self._memory.looked(work.incident)
         return False
 
-    async def _publish_rules(self, work: Work, outcome: Outcome, samples: Sequence[Sample]) -> None:
+    async def _publish_rules(self, work: Work, by_rules: ByRules) -> None:
         status: AnalysisStatus = "pending" if work.ask_model else "done"
-        analysis = self._record(work.incident, outcome, status, work.request_id, samples)
+        analysis = self._record(work.incident, by_rules.outcome, status, work.request_id, by_rules.templates)
         await self._publish(analysis, work.incident.partition)
 
-    async def _ask_model(self, work: Work, samples: list[Sample], outcome: Outcome) -> None:
+    async def _ask_model(self, work: Work, samples: list[Sample], by_rules: ByRules) -> None:
         assert self._desk
         known = self._memory.known(work.incident.key)
-        records = [work.record] if work.record else []
-        attempts = known.attempts if known and work.replaces else 0
-        job = Job(work.incident, samples, outcome.verdict, work.request_id, records, attempts, work.replaces)
+        job = Job(
+            work.incident,
+            samples,
+            by_rules.outcome.verdict,
+            work.request_id,
+            records=[work.record] if work.record else [],
+            templates=by_rules.templates,
+            attempts=known.attempts if known and work.replaces else 0,
+            replaces=work.replaces,
+        )
         if not self._desk.submit(job):
             await self._finish(job, self._desk.refused(job))
 
@@ -264,7 +276,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         if _is_better(outcome, self._memory.known(job.incident.key), job):
             attempts = job.attempts + 1 if outcome.status == "fallback" else 0
             analysis = self._record(
-                job.incident, outcome, outcome.status, job.request_id, job.samples, attempts=attempts
+                job.incident, outcome, outcome.status, job.request_id, job.templates, attempts=attempts
             )
             await self._publish(analysis, job.incident.partition)
         else:
@@ -278,7 +290,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         outcome: Outcome,
         status: AnalysisStatus,
         request_id: str | None,
-        samples: Sequence[Sample],
+        templates: Sequence[str],
         *,
         attempts: int = 0,
     ) -> Analysis:
@@ -289,7 +301,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             revision=self._memory.next_revision(incident.key, now_micros()),
             latency_ms=outcome.latency_ms,
             request_id=request_id,
-            templates=templates_of(samples),
+            templates=templates,
             attempts=attempts,
             shared_with=outcome.shared_with,
         )
@@ -304,15 +316,10 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         PUBLISHED.labels(analysis.analyzed_by, analysis.analysis_status).inc()
 
 
-def _is_read(incident: Incident) -> bool:
-    """Whether anybody still reads the incident's analysis."""
-    return next_step(incident, None, with_model=True) != "nothing"
-
-
 def _is_better(outcome: Outcome, known: Known | None, job: Job) -> bool:
     """An analysis that stands gives way to a model's, and to the word that the model has failed once more."""
-    stands = known is not None and known.status == "done"
-    return outcome.status == "done" or not (job.replaces and stands and job.request_id is None)
+    stands = job.replaces and known is not None and known.status == "done"
+    return outcome.status == "done" or not stands
 
 
 async def _stop(client: Any) -> None:
@@ -341,10 +348,12 @@ def _decoded(decode: Any, record: Any) -> Any:
         return None
 
 
-def _by_rules(works: Sequence[Work], samples: dict[str, list[Sample]]) -> list[Outcome]:
-    outcomes = []
+def _by_rules(works: Sequence[Work], samples: dict[str, list[Sample]]) -> list[ByRules]:
+    found = []
     for work in works:
         started = time.monotonic()
-        verdict: Verdict = analyze_by_rules(work.incident, samples[work.incident.key])
-        outcomes.append(Outcome(verdict, "done", round((time.monotonic() - started) * 1_000)))
-    return outcomes
+        of_incident = samples[work.incident.key]
+        verdict: Verdict = analyze_by_rules(work.incident, of_incident)
+        outcome = Outcome(verdict, "done", round((time.monotonic() - started) * 1_000))
+        found.append(ByRules(outcome, templates_of(of_incident)))
+    return found

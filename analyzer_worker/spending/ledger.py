@@ -77,11 +77,9 @@ class Ledger:
         try:
             async with self._connection() as connection:
                 await connection.execute(tables.SETTLE, call, cost_usd)
-                await self._look(connection, "", 0.0)
+                await self._spent(connection, "")
         except LedgerAway as away:
             log.warning("cost_not_noted", call=call, cost_usd=cost_usd, why=str(away))
-        except OverBudget:
-            return
 
     async def claim(self, fingerprint: int, incident: Incident) -> Claim:
         """Take it upon an incident to ask about a fingerprint, or learn which one has within the last hour.
@@ -123,15 +121,20 @@ class Ledger:
             pool.terminate()
 
     async def _look(self, connection: Any, service: str, bound_usd: float) -> None:
+        """Refuse what could cost more than what is left."""
+        spent, of_service = await self._spent(connection, service)
+        if self._budget.per_day is not None:
+            _refuse_above(self._budget.per_day, spent, bound_usd, "LLM_BUDGET_USD_PER_DAY")
+        if self._budget.per_service is not None:
+            _refuse_above(self._budget.per_service, of_service, bound_usd, "LLM_BUDGET_USD_PER_SERVICE_PER_DAY")
+
+    async def _spent(self, connection: Any, service: str) -> tuple[float, float]:
+        """What is spent or set aside today, in all and for a service; the gauges show it."""
         row = await connection.fetchrow(tables.SPENT, service)
         SPENT_TODAY.set(row["spent"])
         if self._budget.per_day is not None:
-            left = self._budget.per_day - row["spent"]
-            BUDGET_LEFT.set(max(0.0, left))
-            _refuse_above(left, bound_usd, "LLM_BUDGET_USD_PER_DAY", self._budget.per_day)
-        if self._budget.per_service is not None and service:
-            left = self._budget.per_service - row["of_service"]
-            _refuse_above(left, bound_usd, "LLM_BUDGET_USD_PER_SERVICE_PER_DAY", self._budget.per_service)
+            BUDGET_LEFT.set(max(0.0, self._budget.per_day - row["spent"]))
+        return row["spent"], row["of_service"]
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -155,7 +158,8 @@ class Ledger:
             return self._pool
 
 
-def _refuse_above(left: float, bound_usd: float, setting: str, limit: float) -> None:
+def _refuse_above(limit: float, spent: float, bound_usd: float, setting: str) -> None:
+    left = limit - spent
     if bound_usd > left or left <= 0:
         raise OverBudget(
             f"{setting} is {limit:g} USD, of which {max(0.0, left):.4f} is left today, and the call could cost "

@@ -1,6 +1,6 @@
 """Records to rows, without I/O: what of a batch of records goes into which table."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -178,7 +178,7 @@ def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def as_json(rows: Sequence[dict[str, Any]]) -> str:
+def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as the document that `jsonb_to_recordset` takes."""
     return _encode(rows).decode()
 

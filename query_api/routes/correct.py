@@ -14,6 +14,7 @@ from query_api.answers import CORRECTED, CorrectAnswer, problems, shown
 from query_api.corrections import INSERT_CORRECTIONS, SHOW_CORRECTIONS, correction_values
 from query_api.database import Database, DatabaseAway, driver_execute, execute
 from query_api.etag import etag
+from query_api.materializer.rows import as_json
 from query_api.materializer.statements import NOTIFY, WRITER_LOCK
 from query_api.models import AnalysisRow, CorrectionRow, IncidentRow
 from query_api.publisher import Publisher
@@ -136,16 +137,16 @@ class _Correcting:
 
 
 def _made(row: IncidentRow, before: CorrectionRow | None, wanted: Wanted, by: str) -> Correction:
-    category = before.category if before and wanted.category is msgspec.UNSET else wanted.category
-    severity = before.severity if before and wanted.severity is msgspec.UNSET else wanted.severity
+    """The whole correction: a field that was not asked about stays as the one before has it."""
+    category, severity = (before.category, before.severity) if before else (None, None)
     return msgspec.convert(
         {
             "change_id": uuid7(),
             "incident_key": row.key,
             "actor": by,
             "at": now_micros(),
-            "category": None if category is msgspec.UNSET else category,
-            "severity": None if severity is msgspec.UNSET else severity,
+            "category": category if wanted.category is msgspec.UNSET else wanted.category,
+            "severity": severity if wanted.severity is msgspec.UNSET else wanted.severity,
             "note": wanted.note,
         },
         Correction,
@@ -154,8 +155,7 @@ def _made(row: IncidentRow, before: CorrectionRow | None, wanted: Wanted, by: st
 
 async def _show(session: AsyncSession, row: IncidentRow, correction: Correction) -> None:
     await execute(session, WRITER_LOCK)
-    rows = msgspec.json.encode([correction_values(correction)]).decode()
-    await driver_execute(session, INSERT_CORRECTIONS, rows)
+    await driver_execute(session, INSERT_CORRECTIONS, as_json([correction_values(correction)]))
     await driver_execute(session, SHOW_CORRECTIONS, [row.key])
     await execute(session, _LOG_CHANGE, id=row.id)
     await execute(session, NOTIFY)

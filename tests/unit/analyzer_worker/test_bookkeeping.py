@@ -100,11 +100,13 @@ def test_memory_is_bounded_and_keeps_the_newest() -> None:
     rules = analyze_by_rules(incident(), [])
     memory.learn(to_analysis(rules, incident("a"), "done", revision=5, latency_ms=0))
     memory.learn(to_analysis(rules, incident("a"), "pending", revision=4, latency_ms=0))
-    assert memory.status("a") == "done"
+    known = memory.known("a")
+    assert known is not None
+    assert known.status == "done"
     assert (memory.next_revision("a", 3), memory.next_revision("a", 9), memory.next_revision("b", 3)) == (6, 9, 3)
     for key in ("b", "c"):
         memory.learn(to_analysis(rules, incident(key), "done", revision=1, latency_ms=0))
-    assert memory.status("a") is None
+    assert memory.known("a") is None
     memory.remember(incident("a", version=2))
     memory.remember(incident("a", version=1))
     assert memory.incident("a") == incident("a", version=2)
