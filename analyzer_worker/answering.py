@@ -107,18 +107,20 @@ class Answering:
         self, ledger: Ledger, incident: Incident, samples: list[Sample], rules: Verdict, *, bill: Bill, attempts: int
     ) -> Answer:
         fingerprint = share_fingerprint(incident.rule, samples)
-        if failure := self._failures.recall((fingerprint, attempts)):
-            return self.fallback(rules, f"{failure} (as for incidents with the same messages a moment ago)")
         claim = await self._claim(ledger, fingerprint, incident)
         if claim.verdict is not None:
             verdict = shared_verdict(claim.verdict, claim.incident_key, claim.service, rules)
             return Answer(verdict, "done", claim.incident_key)
+        if failure := self._failures.recall((fingerprint, attempts)):
+            await ledger.release(fingerprint, incident)
+            return self.fallback(rules, f"{failure} (as for an incident with the same messages a moment ago)")
         try:
             verdict = await self._model.analyze(incident, samples, rules.severity, bill)
         except BaseException as error:
-            await ledger.release(fingerprint, incident)
+            # Before the question is free again: who has waited for it must not ask.
             if isinstance(error, ModelError) and not isinstance(error, OverBudget | LedgerAway):
                 self._failures.note((fingerprint, attempts), str(error))
+            await ledger.release(fingerprint, incident)
             raise
         await ledger.keep(fingerprint, incident, verdict)
         return Answer(verdict, "done")
