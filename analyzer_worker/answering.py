@@ -109,7 +109,7 @@ class Answering:
         fingerprint = share_fingerprint(incident.rule, samples)
         claim = await self._claim(ledger, fingerprint, incident)
         if claim.verdict is not None:
-            verdict = shared_verdict(claim.verdict, claim.incident_key, claim.service, rules)
+            verdict = shared_verdict(claim.verdict, claim.incident_key, claim.service, rules, incident.service)
             return Answer(verdict, "done", claim.incident_key)
         if failure := self._failures.recall((fingerprint, attempts)):
             await ledger.release(fingerprint, incident)
