@@ -49,6 +49,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         publisher.start()
         live.start()
+        operators_view.start()
         try:
             yield
         finally:

@@ -123,8 +123,20 @@ def pipeline_record(**changes: Any) -> Record:
             {"service": name, "url": f"http://127.0.0.1:{8000 + number}", "ready": True, "reasons": {}}
             for number, name in enumerate(names)
         ],
+        "groups": [{"group": "ops-materializer", "state": "Stable", "members": 1}],
         "consumers": [
-            {"group": group, "topic": topic, "partition": partition, "current": 1_204, "end": 1_204 + lag, "lag": lag}
+            {
+                "group": group,
+                "topic": topic,
+                "partition": partition,
+                "current": 1_204,
+                "end": 1_204 + lag,
+                "lag": lag,
+                "seconds": lag * 1.5,
+                "rate_in": 4.0,
+                "rate_out": 3.5,
+                "seconds_to_catch_up": None if lag else 0.0,
+            }
             for group, topic, partition, lag in (
                 ("ops-materializer", "ops.events", 0, 0),
                 ("ops-materializer", "ops.events", 1, 12),
@@ -136,6 +148,12 @@ def pipeline_record(**changes: Any) -> Record:
         "dead_letters": {},
     }
     return record | changes
+
+
+def lag_history_records() -> list[Record]:
+    """The lag of the materializer, which was twelve records behind a minute ago."""
+    points = [{"at": moment(minute), "lag": lag, "seconds": lag / 2} for minute, lag in ((2, 0), (1, 12), (0, 3))]
+    return [{"group": "ops-materializer", "topic": "ops.events", "points": points}]
 
 
 @dataclass
@@ -174,6 +192,7 @@ class FakeApi:
     explanations: dict[str, Record | Reply] = field(default_factory=dict)
     similar: dict[int, list[Record]] = field(default_factory=dict)
     pipeline: Record = field(default_factory=pipeline_record)
+    lag_history: list[Record] = field(default_factory=lag_history_records)
     sent: list[Record] = field(default_factory=list)
     refusal: Reply | None = None
     """What the gateway answers instead of taking events."""
@@ -204,6 +223,7 @@ class FakeApi:
             "/api/v1/events/batch": lambda: self._take(call),
             "/api/v1/services": lambda: self._services(call),
             "/api/v1/pipeline": lambda: Reply(200, self.pipeline),
+            "/api/v1/pipeline/history": lambda: Reply(200, self.lag_history),
         }
         if call.path in routes:
             return routes[call.path]()
