@@ -16,6 +16,9 @@ from schemas.placement import home_partition
 from schemas.timestamps import to_datetime, to_rfc3339
 from schemas.topics import MAX_EVENT_BYTES
 
+_LAST_MILLIS: Final = 253_402_300_799_000
+"""The end of the year 9999."""
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -35,6 +38,7 @@ class EventColumns(NamedTuple):
     partition: int
     record_offset: int
     idx: int
+    received_at: datetime
     id: str
     service: str
     level: str
@@ -130,6 +134,14 @@ def analysis_row(record: Record) -> dict[str, Any]:
     return _without_nul({name: getattr(analysis, name) for name in analysis.__struct_fields__}, record)
 
 
+def first_arrivals(rows: Iterable[EventColumns]) -> list[EventColumns]:
+    """Of the events with one id of one service only the first."""
+    first: dict[tuple[str, str], EventColumns] = {}
+    for row in rows:
+        first.setdefault((row.id, row.service), row)
+    return list(first.values())
+
+
 def newest(rows: Iterable[dict[str, Any]], key: str, version: str) -> list[dict[str, Any]]:
     """Of the rows with one `key` only that with the greatest `version`, in order of first appearance."""
     best: dict[str, dict[str, Any]] = {}
@@ -155,6 +167,11 @@ def _is_too_large(event: Event, record: Record) -> bool:
     return len(record.value or b"") > MAX_EVENT_BYTES and len(encode_events([event])) > MAX_EVENT_BYTES
 
 
+def _received_at(record: Record) -> datetime:
+    """When the broker took it into the log; a clock that is far off is brought back to where times can be written."""
+    return to_datetime(max(0, min(record.timestamp, _LAST_MILLIS)) * 1_000)
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
@@ -164,6 +181,7 @@ def _event_row(record: Record, index: int, event: Event, tidy: Callable[[Any], A
         record.partition,
         record.offset,
         index,
+        _received_at(record),
         clean(event.id),
         clean(event.service),
         event.level,
