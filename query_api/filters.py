@@ -18,6 +18,8 @@ from schemas.levels import ALIASES, LEVELS, Level, fold_level
 from schemas.lifecycle import Status
 
 _SPACE_BEFORE_OFFSET: Final = re.compile(r" (?=\d\d:?\d\d$)")
+_WILDCARDS: Final = re.compile(r"([\\%_])")
+_ESCAPED: Final = r"\\\1"
 
 Sort = Literal[
     "-created_at", "created_at", "-updated_at", "updated_at", "-first_event_at", "first_event_at", "-last_event_at",
@@ -67,10 +69,36 @@ OneId = Annotated[int | None, _EMPTY]
 
 @dataclass(frozen=True)
 class IncidentFilter:
-    """Which incidents, and in which order."""
+    """Which incidents, and in which order; None does not narrow. `since` and `until` are about `created_at`."""
 
-    conditions: tuple[ColumnElement[bool], ...]
-    order: tuple[ColumnElement[Any], ...]
+    status: Status | None = None
+    service: str | None = None
+    severity: Severity | None = None
+    category: Category | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+    sort: Sort = "-created_at"
+
+    @property
+    def descending(self) -> bool:
+        """Whether the greatest come first."""
+        return self.sort.startswith("-")
+
+    @property
+    def conditions(self) -> tuple[ColumnElement[bool], ...]:
+        """Merged incidents are part of another and never listed."""
+        row = IncidentRow
+        wanted: list[tuple[Any, Callable[[Any], ColumnElement[bool]]]] = [
+            (self.status, lambda value: col(row.status) == value),
+            (self.service, lambda value: col(row.service) == value),
+            (self.severity, lambda value: col(row.severity) == value),
+            (self.category, lambda value: col(row.category) == value),
+            (self.since, lambda value: col(row.created_at) >= value),
+            (self.until, lambda value: col(row.created_at) < value),
+            (self.q, _mentions),
+        ]
+        return (col(row.merged_into).is_(None), *(make(value) for value, make in wanted if value is not None))
 
 
 def incident_filter(
@@ -84,32 +112,20 @@ def incident_filter(
     q: Annotated[Text, Query(description="Text within the summary, service or category, in any case.")] = None,
     sort: Annotated[OneSort, Query(description="Order; `-` is descending. Default: newest first.")] = None,
 ) -> IncidentFilter:
-    """The filter that a request asks for; merged incidents are part of another and never listed."""
-    row = IncidentRow
-    wanted: list[tuple[Any, Callable[[Any], ColumnElement[bool]]]] = [
-        (status_filter, lambda value: col(row.status) == value),
-        (service, lambda value: col(row.service) == value),
-        (severity, lambda value: col(row.severity) == value),
-        (category, lambda value: col(row.category) == value),
-        (since, lambda value: col(row.created_at) >= value),
-        (until, lambda value: col(row.created_at) < value),
-        (q, _mentions),
-    ]
-    conditions = [condition(value) for value, condition in wanted if value is not None]
-    return IncidentFilter((col(row.merged_into).is_(None), *conditions), order(sort or "-created_at"))
+    """The filter that a request asks for."""
+    return IncidentFilter(status_filter, service, severity, category, since, until, q, sort or "-created_at")
 
 
-def order(sort: str) -> tuple[ColumnElement[Any], ...]:
-    """The order that `sort` names; the id decides between equals, so that pages never overlap."""
+def sort_columns(sort: str) -> tuple[Any, ...]:
+    """The columns that `sort` names; the id decides between equals, so that pages never overlap."""
     name = sort.removeprefix("-")
-    columns = [getattr(IncidentRow, name)] if name == "id" else [getattr(IncidentRow, name), IncidentRow.id]
-    descending = sort.startswith("-")
-    return tuple(col(column).desc() if descending else col(column).asc() for column in columns)
+    return tuple(col(getattr(IncidentRow, column)) for column in ([name] if name == "id" else [name, "id"]))
 
 
 def _mentions(text: str) -> ColumnElement[bool]:
-    row = IncidentRow
-    return or_(*(col(column).icontains(text, autoescape=True) for column in (row.summary, row.service, row.category)))
+    row, pattern = IncidentRow, f"%{_WILDCARDS.sub(_ESCAPED, text)}%"
+    # ILIKE, because the index of trigrams serves it and not lower(...) LIKE.
+    return or_(*(col(column).ilike(pattern, escape="\\") for column in (row.summary, row.service, row.category)))
 
 
 @dataclass(frozen=True)

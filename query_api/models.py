@@ -24,6 +24,7 @@ from sqlmodel import Field, SQLModel
 
 METADATA: Final[MetaData] = SQLModel.metadata
 
+_EVENT_ORDER: Final = ("event_time", "partition", "record_offset", "idx")
 _TEXT_COLUMNS: Final = ("summary", "service", "category")
 
 
@@ -64,6 +65,7 @@ class IncidentRow(SQLModel, table=True):
                 ("last_event_at", "last_event_at"),
                 ("event_count", "event_count"),
                 ("severity", "severity"),
+                ("name", "service"),
                 ("category", "category", "created_at"),
             )
         ),
@@ -141,8 +143,9 @@ class EventRow(SQLModel, table=True):
     __table_args__ = (
         # Not unique: PostgreSQL cannot hold that across partitions. The materializer looks before it writes.
         Index("events_by_id", "id", "service"),
-        Index("events_newest", "event_time", "partition", "record_offset", "idx"),
-        Index("events_by_service", "service", "event_time", "partition", "record_offset", "idx"),
+        # With the receipt, so that a row found in the index is looked for in one partition.
+        Index("events_newest", *_EVENT_ORDER, postgresql_include=["received_at"]),
+        Index("events_by_service", "service", *_EVENT_ORDER, postgresql_include=["received_at"]),
         {"postgresql_partition_by": "RANGE (received_at)"},
     )
 

@@ -23,8 +23,8 @@ SAVE_OFFSETS: Final = """
     WHERE o.topic = w.topic AND o.partition = w.partition
 """
 
-# Of one (id, service) the first is kept. No index can refuse the second across partitions, so each is looked up; nobody
-# writes one meanwhile, for a service's events lie in one partition of the log, whose offsets this transaction has locked.
+# Of one (id, service) the first is kept. No index can refuse the second across partitions, so each is looked up. Nobody
+# writes one meanwhile: a service's events lie in one partition of the log, whose offsets this transaction has locked.
 # LIMIT keeps the planner to one look into the index for each.
 INSERT_EVENTS: Final = """
     INSERT INTO events (partition, record_offset, idx, received_at, id, service, level, message, event_time,

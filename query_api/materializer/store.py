@@ -12,6 +12,7 @@ from query_api.materializer.rows import as_json, columns
 from query_api.materializer.upkeep import keep_up
 from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED
 
+
 class Outrun(Exception):  # noqa: N818 - reads as what it is
     """Another process has moved the offsets of this batch's partitions: they belong to it now."""
 

@@ -11,16 +11,20 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-_COLUMNS = (
-    "partition, record_offset, idx, id, service, level, message, event_time, attributes, trace_id, span_id, host,"
-    " environment"
-)
+_KEY = "PRIMARY KEY (partition, record_offset, idx, received_at)"
+_ORDER = "event_time, partition, record_offset, idx"
+_ONE_OF_EACH = """
+    CREATE TABLE events_plain AS
+    SELECT DISTINCT ON (id, service) partition, record_offset, idx, id, service, level, message, event_time,
+        attributes, trace_id, span_id, host, environment
+    FROM events_partitioned ORDER BY id, service, record_offset, idx
+"""
 
 
 def upgrade() -> None:
     """Put a partitioned table around what is there."""
     day = op.get_bind().execute(sa.text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
-    today = f"events_{day:%Y%m%d}"
+    today, bounds = f"events_{day:%Y%m%d}", f"FROM ('{day} 00:00Z') TO ('{day + timedelta(days=1)} 00:00Z')"
     for statement in (
         "ALTER TABLE events DROP CONSTRAINT events_pkey, DROP CONSTRAINT events_once",
         f"ALTER TABLE events RENAME TO {today}",
@@ -28,14 +32,12 @@ def upgrade() -> None:
         "DROP INDEX events_by_service",
         f"ALTER TABLE {today} ADD COLUMN received_at timestamptz NOT NULL DEFAULT now()",
         f"ALTER TABLE {today} ALTER COLUMN received_at DROP DEFAULT",
-        f"CREATE TABLE events (LIKE {today}, PRIMARY KEY (partition, record_offset, idx, received_at))"
-        " PARTITION BY RANGE (received_at)",
+        f"CREATE TABLE events (LIKE {today}, {_KEY}) PARTITION BY RANGE (received_at)",
         "CREATE INDEX events_by_id ON events (id, service)",
-        "CREATE INDEX events_newest ON events (event_time, partition, record_offset, idx)",
-        "CREATE INDEX events_by_service ON events (service, event_time, partition, record_offset, idx)",
+        f"CREATE INDEX events_newest ON events ({_ORDER}) INCLUDE (received_at)",
+        f"CREATE INDEX events_by_service ON events (service, {_ORDER}) INCLUDE (received_at)",
         "CREATE TABLE events_other PARTITION OF events DEFAULT",
-        f"ALTER TABLE events ATTACH PARTITION {today}"
-        f" FOR VALUES FROM ('{day}T00:00:00Z') TO ('{day + timedelta(days=1)}T00:00:00Z')",
+        f"ALTER TABLE events ATTACH PARTITION {today} FOR VALUES {bounds}",
     ):
         op.execute(statement)
 
@@ -44,8 +46,7 @@ def downgrade() -> None:
     """One plain table again; of events with one id of one service the first is kept."""
     for statement in (
         "ALTER TABLE events RENAME TO events_partitioned",
-        f"CREATE TABLE events_plain AS SELECT DISTINCT ON (id, service) {_COLUMNS}"  # noqa: S608 - the constant above
-        " FROM events_partitioned ORDER BY id, service, record_offset, idx",
+        _ONE_OF_EACH,
         "DROP TABLE events_partitioned",
         "ALTER TABLE events_plain RENAME TO events",
         *(
@@ -54,7 +55,7 @@ def downgrade() -> None:
         ),
         "ALTER TABLE events ADD PRIMARY KEY (partition, record_offset, idx)",
         "ALTER TABLE events ADD CONSTRAINT events_once UNIQUE (id, service)",
-        "CREATE INDEX events_newest ON events (event_time, partition, record_offset, idx)",
-        "CREATE INDEX events_by_service ON events (service, event_time, partition, record_offset, idx)",
+        f"CREATE INDEX events_newest ON events ({_ORDER})",
+        f"CREATE INDEX events_by_service ON events (service, {_ORDER})",
     ):
         op.execute(statement)

@@ -32,6 +32,16 @@ _APPLY: Final = """
     GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4
     ON CONFLICT (day, status, severity, category) DO UPDATE SET incidents = c.incidents + excluded.incidents;
 """
+_COUNTS: Final = """
+    CREATE TABLE {table} (
+        {first} {kind}, status text, severity text, category text, incidents bigint NOT NULL,
+        PRIMARY KEY ({first}, status, severity, category)
+    )
+"""
+_TEXT: Final = """
+    CREATE INDEX incidents_by_text ON incidents
+    USING gin (summary gin_trgm_ops, service gin_trgm_ops, category gin_trgm_ops) WHERE merged_into IS NULL
+"""
 _TRIGGERS: Final = (
     ("INSERT", _NEW, "NEW TABLE AS new_rows"),
     ("UPDATE", f"{_OLD} UNION ALL {_NEW}", "OLD TABLE AS old_rows NEW TABLE AS new_rows"),
@@ -44,22 +54,19 @@ def upgrade() -> None:
     """Count what is there, then let triggers follow every change."""
     for statement in (
         "CREATE EXTENSION IF NOT EXISTS pg_trgm",
-        "CREATE TABLE incident_counts (service text, status text, severity text, category text,"
-        " incidents bigint NOT NULL, PRIMARY KEY (service, status, severity, category))",
-        "CREATE TABLE incident_days (day date, status text, severity text, category text,"
-        " incidents bigint NOT NULL, PRIMARY KEY (day, status, severity, category))",
+        _COUNTS.format(table="incident_counts", first="service", kind="text"),
+        _COUNTS.format(table="incident_days", first="day", kind="date"),
         *(f"CREATE INDEX incidents_by_{name} ON incidents ({name}, id) WHERE merged_into IS NULL" for name in _ORDERS),
         "CREATE INDEX incidents_by_category ON incidents (category, created_at, id) WHERE merged_into IS NULL",
-        "CREATE INDEX incidents_by_text ON incidents USING gin"
-        " (summary gin_trgm_ops, service gin_trgm_ops, category gin_trgm_ops) WHERE merged_into IS NULL",
+        "CREATE INDEX incidents_by_name ON incidents (service, id) WHERE merged_into IS NULL",
+        _TEXT,
         f"DO $$ BEGIN {_apply(_ROWS.format(n=1, table='incidents'))} END $$",
     ):
         op.execute(statement)
     for event, rows, tables in _TRIGGERS:
         name = f"incidents_counted_{event.lower()}"
         op.execute(
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS"
-            f" $$ BEGIN {_apply(rows)} RETURN NULL; END $$"
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_apply(rows)} RETURN NULL; END $$"
         )
         op.execute(
             f"CREATE TRIGGER {name} AFTER {event} ON incidents REFERENCING {tables}"
@@ -80,7 +87,7 @@ def downgrade() -> None:
     for event in ("insert", "update", "delete", "truncate"):
         op.execute(f"DROP TRIGGER incidents_counted_{event} ON incidents")
         op.execute(f"DROP FUNCTION incidents_counted_{event}()")
-    for name in (*_ORDERS, "category", "text"):
+    for name in (*_ORDERS, "category", "name", "text"):
         op.execute(f"DROP INDEX incidents_by_{name}")
     op.execute("DROP TABLE incident_counts, incident_days")
 

@@ -10,9 +10,9 @@ from starlette.datastructures import URL
 from query_api.answers import DETAIL, EVENT, INCIDENT, EventAnswer, IncidentAnswer, IncidentDetailAnswer
 from query_api.app import create_app
 from query_api.etag import etag, matches
-from query_api.filters import SORTS, order
+from query_api.filters import SORTS, sort_columns
 from query_api.models import AnalysisRow, EventRow, IncidentRow
-from query_api.paging import Page, links
+from query_api.paging import Page, Part, links
 from query_api.routes.analyze import answers
 from query_api.routes.common import actor
 from query_api.routes.status import requested
@@ -49,7 +49,9 @@ def test_links_name_the_pages_around() -> None:
     """Both directions keep the other parameters of the request."""
     url = URL("http://h/api/v1/incidents?service=a%26b&skip=20&limit=10")
 
-    header = links(url, Page(20, 10), more=True)
+    around: Part[IncidentRow] = Part([], before=True, after=True)
+
+    header = links(url, Page(20, 10), around, ())
 
     assert header == (
         '<http://h/api/v1/incidents?service=a%26b&skip=30&limit=10>; rel="next", '
@@ -59,12 +61,16 @@ def test_links_name_the_pages_around() -> None:
 
 def test_only_page_has_no_links() -> None:
     """Where everything fits there is nothing to link to."""
-    assert not links(URL("http://h/"), Page(0, 10), more=False)
+    alone: Part[IncidentRow] = Part([], before=False, after=False)
+    assert not links(URL("http://h/"), Page(0, 10), alone, ())
 
 
 def test_previous_page_never_starts_before_the_first() -> None:
     """A page that starts within the first one goes back to the start."""
-    assert links(URL("http://h/"), Page(3, 10), more=False) == '<http://h/?skip=0&limit=10>; rel="prev"'
+    assert (
+        links(URL("http://h/"), Page(3, 10), Part([], before=True, after=False), ())
+        == '<http://h/?skip=0&limit=10>; rel="prev"'
+    )
 
 
 def test_etag_ignores_new_events_and_analysis() -> None:
@@ -107,7 +113,7 @@ def test_if_match(header: str | None, *, passes: bool) -> None:
 @pytest.mark.parametrize("sort", SORTS)
 def test_orders_end_with_the_id(sort: str) -> None:
     """The id decides between equals, so that pages neither overlap nor leave out."""
-    assert str(order(sort)[-1]).startswith("incidents.id")
+    assert str(sort_columns(sort)[-1]) == "IncidentRow.id"
 
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"status": None}, {"status": ""}, {"note": "n"}])
