@@ -169,7 +169,7 @@ _PLANS: Final = {
         ORDER BY last_event_at DESC, id DESC LIMIT 101""",
     "text: the index of trigrams": """
         SELECT count(*) FROM incidents WHERE merged_into IS NULL AND (
-            summary ILIKE '%number 777777 %' OR service ILIKE '%number 777777 %' OR category ILIKE '%number 777777 %')""",
+            summary ILIKE '%r 777777 %' OR service ILIKE '%r 777777 %' OR category ILIKE '%r 777777 %')""",
     "detail: the newest events of an incident": """
         SELECT e.* FROM events e JOIN (
             SELECT event_time, partition, record_offset, idx FROM incident_events

@@ -5,6 +5,8 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+import asyncpg
+
 from query_api.database import dsn
 from query_api.materializer.partitions import bounds, name_of
 from query_api.materializer.upkeep import keep_up
@@ -39,7 +41,7 @@ _INCIDENT_ROWS: Final = """
 _EVENT_ROWS: Final = """
     INSERT INTO {table} (partition, record_offset, idx, id, service, level, message, event_time, received_at)
     SELECT n % 6, n / 6, 0, 'e-' || n, 'service-' || lpad(n % $3::int || '', 4, '0'),
-        (ARRAY['ERROR','ERROR','WARNING','INFO'])[1 + n % 4], 'connection pool exhausted: 50 of 50 in use, request ' || n,
+        (ARRAY['ERROR','ERROR','WARNING','INFO'])[1 + n % 4], 'pool exhausted: 50 of 50 in use, request ' || n,
         t - make_interval(secs => n % 60), t
     FROM generate_series($1::bigint, $2::bigint) n, LATERAL (SELECT $4::timestamptz + (n - $1) * $5::interval AS t) at
 """
@@ -54,8 +56,6 @@ _LINK_ROWS: Final = """
 
 async def fill(url: str, incidents: int, events: int, services: int) -> None:
     """Write what is missing; indexes that are dear to keep row by row are made at the end."""
-    import asyncpg  # noqa: PLC0415 - for its type only elsewhere
-
     connection: Any = await asyncpg.connect(dsn(url))
     try:
         if await connection.fetchval("SELECT count(*) FROM incident_ids") >= incidents:

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import sys
 
+import uvloop
+
 from query_api.app import create_app
 from runtime.health import server
 from runtime.logging import configure_logging
@@ -30,7 +32,7 @@ def main() -> int:
         sys.stderr.write(f"query_api: {error}\n")
         return 1
     configure_logging(settings, "query-api")
-    asyncio.run(serve(settings))
+    uvloop.run(serve(settings))
     return 0
 
 

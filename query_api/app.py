@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from query_api.database import Database, DatabaseAway
 from query_api.live import Live
 from query_api.publisher import BrokerAway, Publisher
-from query_api.routes import analyze, events, incidents, status, stream
+from query_api.routes import analyze, bulk_status, events, incidents, status, stream
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.request_timing import RequestTiming
@@ -52,6 +52,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     for router in (
         stream.router(live),  # before /incidents/{incident_id}, which would take "stream" for an id
         incidents.router(database),
+        bulk_status.router(database, publisher),
         status.router(database, publisher),
         analyze.router(database, publisher, live, analyze_seconds),
         events.router(database),

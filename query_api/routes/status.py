@@ -1,43 +1,24 @@
-"""Changing an incident's status: a record in Kafka first, then what the view shows until the processor confirms it."""
+"""Changing the status of one incident."""
 
-import time
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api.answers import CHANGED, StatusAnswer, problems, shown
-from query_api.database import Database, DatabaseAway, execute
-from query_api.etag import etag, matches
-from query_api.materializer.statements import NOTIFY, WRITER_LOCK
-from query_api.models import IncidentRow
+from query_api.database import Database
+from query_api.etag import etag
 from query_api.publisher import Publisher
-from query_api.queries import MAX_ID
-from query_api.routes.common import AWAY, NOT_FOUND, ActorHeader, IncidentId, active_record, actor, json_body
+from query_api.routes.common import AWAY, NOT_FOUND, ActorHeader, IncidentId, actor, json_body
+from query_api.status_change import WantedChange, make_change
 from query_api.text import clean
 from runtime.problem import Problem
-from schemas.identity import uuid7
-from schemas.lifecycle import STATUSES, Status, is_allowed, refusal
-from schemas.status_change import StatusChange
-from schemas.topics import INCIDENT_STATUS
+from schemas.lifecycle import STATUSES, Status
 
 log = structlog.get_logger(__name__)
 
 MAX_NOTE: Final = 4_000
-
-_ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(1869640563, :id)"  # "ops" and "s", then the incident
-
-# Not where the record that confirms it was quicker than this statement.
-_MARK: Final = """
-    WITH marked AS (
-        UPDATE incidents SET pending_status = :status, pending_change_id = :change_id
-        WHERE id = :id AND NOT timeline @> jsonb_build_array(jsonb_build_object('change_id', CAST(:change_id AS text)))
-        RETURNING id
-    )
-    INSERT INTO changes (incident_id, kind) SELECT id, 'status' FROM marked
-"""
 
 
 def router(database: Database, publisher: Publisher) -> APIRouter:
@@ -62,19 +43,11 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
     ) -> Response:
         """Steps may be skipped forwards; `resolved` may be reopened; `closed` is final."""
         wanted, note = requested(await json_body(request))
-        row = await _change(database, publisher, incident_id, _Change(wanted, note, actor(x_actor), if_match))
+        row = await make_change(database, publisher, incident_id, WantedChange(wanted, note, actor(x_actor), if_match))
         content = {"message": CHANGED["message"], "incident_id": incident_id, "new_status": wanted}
         return JSONResponse(content, headers={"ETag": etag(row)})
 
     return routes
-
-
-class _Change:
-    """What a request asks for."""
-
-    def __init__(self, status: Status, note: str | None, by: str, if_match: str | None) -> None:
-        self.status, self.note, self.by, self.if_match = status, note, by, if_match
-        self.id = uuid7()
 
 
 def requested(body: Any) -> tuple[Status, str | None]:
@@ -94,66 +67,19 @@ def requested(body: Any) -> tuple[Status, str | None]:
     return status, clean(note) if note else None
 
 
-async def _change(database: Database, publisher: Publisher, incident_id: int, change: _Change) -> IncidentRow:
-    published: IncidentRow | None = None
-    try:
-        async with database.session() as session:
-            await execute(session, _ONE_AT_A_TIME, id=max(0, min(incident_id, MAX_ID)))
-            row = await active_record(session, incident_id)
-            _check(row, change)
-            if row.status != change.status:
-                await publisher.publish(INCIDENT_STATUS, row.partition, row.service, _record(row, change))
-                published = row
-                await _mark(session, row, change)
-    except DatabaseAway as away:
-        if published is None:
-            raise
-        # Kafka has it and the processor will apply it: the view follows by itself.
-        log.warning("status_change_not_marked", incident=incident_id, why=str(away))
-        row = published
-    return row
-
-
-def _check(row: IncidentRow, change: _Change) -> None:
-    if not matches(change.if_match, etag(row)):
-        raise Problem(412, "The incident has changed since you read it; read it again", headers={"ETag": etag(row)})
-    present = cast("Status", row.status)  # the records that brought it were checked when they were decoded
-    if not is_allowed(present, change.status):
-        raise Problem(409, refusal(present, change.status))
-
-
-def _record(row: IncidentRow, change: _Change) -> StatusChange:
-    return StatusChange(
-        change_id=change.id,
-        incident_key=row.key,
-        service=row.service,
-        to_status=change.status,
-        actor=change.by,
-        at=time.time_ns() // 1_000,
-        note=change.note,
-    )
-
-
-async def _mark(session: AsyncSession, row: IncidentRow, change: _Change) -> None:
-    await execute(session, WRITER_LOCK)
-    await execute(session, _MARK, id=row.id, status=change.status, change_id=change.id)
-    await execute(session, NOTIFY)
-    session.expunge(row)
-    row.status, row.pending_change_id = change.status, change.id
-
-
+STATUS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": {"type": "string", "enum": list(STATUSES)},
+        "note": {"type": ["string", "null"], "maxLength": MAX_NOTE},
+    },
+}
 _REQUEST: Final[dict[str, Any]] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["status"],
-                "properties": {
-                    "status": {"type": "string", "enum": list(STATUSES)},
-                    "note": {"type": ["string", "null"], "maxLength": MAX_NOTE},
-                },
-            },
+            "schema": STATUS_SCHEMA,
             "example": {"status": "investigating", "note": "looking at the pool"},
         }
     },
