@@ -59,7 +59,19 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     ):
         app.include_router(router)
     api_docs.install(app)
+    _describe(app)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Leave out of the document the 422 that FastAPI adds by itself: errors here are problems, and a route names its."""
+    document = app.openapi()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def _database_away(_: Request, error: Exception) -> JSONResponse:

@@ -38,7 +38,8 @@ _UNKNOWN: Final = """
     SELECT key FROM unnest($1::text[]) AS w (key) WHERE NOT EXISTS (SELECT FROM incident_ids n WHERE n.key = w.key)
 """
 _ROWS: Final = """
-    SELECT (SELECT count(*) FROM incidents), (SELECT count(*) FROM events), (SELECT count(*) FROM analyses)
+    SELECT (SELECT count(*) FROM incidents) AS incidents, (SELECT count(*) FROM events) AS events,
+        (SELECT count(*) FROM analyses) AS analyses
 """
 
 Watch = Callable[[str, int, int], None]
@@ -81,7 +82,8 @@ async def rebuild(settings: Settings, watch: Watch) -> Rebuilt:
             await _filled(connection, ends, watch)
         else:
             await _fill(settings, connection, ends, watch)
-        return Rebuilt(*(await connection.fetchrow(_ROWS)), numbered, running)
+        rows = await connection.fetchrow(_ROWS)
+        return Rebuilt(**dict(rows), numbered=numbered, by_running_materializer=running)
     finally:
         await connection.close()
 

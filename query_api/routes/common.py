@@ -19,7 +19,10 @@ _ANONYMOUS: Final = "anonymous"
 IncidentId = Annotated[int, Path(description="The integer id of the incident.", examples=[1])]
 ActorHeader = Annotated[str | None, Header(alias="X-Actor", description="Who does it; shown in the timeline.")]
 
-NOT_FOUND: Final = problems(status_404="There is no incident 42")
+NOT_FOUND: Final = problems(
+    status_404="There is no incident 42",
+    status_422="incident_id: Input should be a valid integer, unable to parse string as an integer",
+)
 AWAY: Final = problems(status_503="The view is not there: the database cannot be reached; please try again")
 
 

@@ -31,8 +31,8 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         summary="Change the status",
         openapi_extra={"requestBody": _REQUEST},
         responses={200: shown(CHANGED, "Made, and kept by Kafka; setting the present status changes nothing.")}
-        | _PROBLEMS
         | NOT_FOUND
+        | _PROBLEMS
         | AWAY,
     )
     async def change_status(
@@ -88,5 +88,6 @@ _PROBLEMS: Final = problems(
     status_400="Status is required in request body",
     status_409="The incident is closed, which is final; open a new one instead",
     status_412="The incident has changed since you read it; read it again",
+    status_422="note: expected a string of at most 4000 characters",
     status_413="The body is larger than 65536 bytes",
 )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ from runtime.kafka import make_consumer, make_producer
 from runtime.settings import Settings
 from schemas.codec import decode_analysis_request, decode_status_change, encode
 from schemas.incident import Change, Incident
+from schemas.lifecycle import is_allowed
 from schemas.placement import home_partition
 from schemas.status_change import StatusChange
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, INCIDENT_STATUS, INCIDENTS
@@ -218,3 +220,47 @@ async def test_without_kafka_nothing_changes(pipeline: Pipeline, serve: Serve, s
     assert [(a.status_code, a.headers["retry-after"]) for a in (change, request)] == [(503, "5")] * 2
     assert "nothing was changed" in change.json()["detail"]
     assert (await pipeline.detail())["status"] == "open"
+
+
+async def test_of_many_changes_at_once_none_is_lost(pipeline: Pipeline) -> None:
+    """Without If-Match they take turns: each is in Kafka or refused by the rules, and the last one made is shown."""
+    wanted = ["investigating", "resolved", "open", "investigating", "resolved", "open", "resolved", "investigating"]
+
+    answers = await asyncio.gather(*(pipeline.patch(status) for status in wanted))
+
+    made = await pipeline.changes()
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    steps = ["open", *(change.to_status for change in made)]
+    assert all(is_allowed(before, after) and before != after for before, after in pairwise(steps))
+    done = [status for status, answer in zip(wanted, answers, strict=True) if answer.status_code == 200]
+    repeated = len(done) - len(made)  # those that found the status that they wanted
+    assert repeated >= 0
+    assert set(steps[1:]) <= set(done)
+    assert (await pipeline.detail())["status"] == steps[-1]
+
+
+async def test_change_of_many_tells_what_became_of_each(pipeline: Pipeline) -> None:
+    """207 where some cannot be changed, each with its own answer; what could be is in Kafka, with note and actor."""
+    closed = f"{pipeline.key}-closed"
+    await pipeline.publish(incident(closed, status="closed", partition=HOME))
+
+    async def listed() -> int:
+        found = (await pipeline.api.get("/api/v1/incidents?limit=1000")).json()
+        return next((item["id"] for item in found if item["key"] == closed), 0)
+
+    other = await eventually(listed, what="the other incident")
+    body = {"ids": [pipeline.id, other, 99_999, pipeline.id], "status": "resolved", "note": "all at once"}
+    answer = await pipeline.api.patch("/api/v1/incidents/status", json=body, headers={"X-Actor": "ada"})
+    again = await pipeline.api.patch("/api/v1/incidents/status", json=body | {"ids": [pipeline.id]})
+
+    (change,) = await pipeline.changes()
+    assert (change.to_status, change.note, change.actor) == ("resolved", "all at once", "ada")
+    assert (answer.status_code, answer.json()) == (207, {
+        "changed": 1, "failed": 2, "results": [
+            {"incident_id": pipeline.id, "status": 200, "new_status": "resolved"},
+            {"incident_id": other, "status": 409,
+             "detail": "The incident is closed, which is final; open a new one instead"},
+            {"incident_id": 99_999, "status": 404, "detail": "There is no incident 99999"},
+        ],
+    })  # fmt: skip
+    assert (again.status_code, again.json()["changed"], again.json()["failed"]) == (200, 1, 0)
