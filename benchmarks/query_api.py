@@ -202,8 +202,13 @@ def main(arguments: argparse.Namespace) -> None:
             with served(postgres.url) as (url, process):
                 paths = Paths(arguments.incidents, _SERVICES)
                 asyncio.run(load(url, paths, arguments.rate, 10))  # the first requests find nothing in memory
+                before, began = sum(process.cpu_times()[:2]), time.monotonic()
                 show(asyncio.run(load(url, paths, arguments.rate, arguments.seconds)))
-                sys.stdout.write(f"resident memory of the API: {process.memory_info().rss / 2**20:.0f} MiB\n")
+                share = (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began)
+                sys.stdout.write(
+                    f"the API: {share:.0%} of a core, {process.memory_info().rss / 2**20:.0f} MiB resident; "
+                    f"load of the machine over a minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
+                )
             if arguments.plans:
                 asyncio.run(plans(postgres.url))
         finally:

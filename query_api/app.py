@@ -50,9 +50,9 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     app.add_exception_handler(BrokerAway, _broker_away)
     app.include_router(health_router(settings, TITLE, {"postgresql": database.check, "kafka": publisher.check}))
     for router in (
-        stream.router(live),  # before /incidents/{incident_id}, which would take "stream" for an id
-        incidents.router(database),
+        stream.router(live),  # this and the next before /incidents/{incident_id}, which takes any word for an id
         bulk_status.router(database, publisher),
+        incidents.router(database),
         status.router(database, publisher),
         analyze.router(database, publisher, live, analyze_seconds),
         events.router(database),
@@ -64,7 +64,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
 
 
 def _describe(app: FastAPI) -> None:
-    """Leave out of the document the 422 that FastAPI adds by itself: errors here are problems, and a route names its."""
+    """Leave out of the document the 422 that FastAPI adds by itself: errors are problems, and a route names its own."""
     document = app.openapi()
     for operations in document["paths"].values():
         for operation in operations.values():

@@ -35,7 +35,6 @@ async def incidents(
     """
     columns = sort_columns(wanted.sort)
     cursor = parse_cursor(page.cursor, columns) if page.cursor else None
-    total = await totals.total(session, wanted)
     if cursor:
         statement = (
             select(IncidentRow)
@@ -43,25 +42,28 @@ async def incidents(
             .order_by(*in_order(columns, descending=wanted.descending != cursor.backwards))
             .limit(page.limit + 1)
         )
-        return part_of((await session.exec(statement)).all(), page, cursor), total
+        rows = (await session.exec(statement)).all()
+        return part_of(rows, page, cursor), await totals.total(session, wanted)
+    if page.skip == 0:
+        part = part_of(await _rows(session, wanted, _Stretch(0, page.limit + 1, wanted.descending)), page, None)
+        return part, await totals.total(session, wanted) if part.after else len(part.rows)
+    total = await totals.total(session, wanted)
     return part_of(await _skipped_to(session, wanted, page, total), page, None), total
 
 
 async def _skipped_to(session: AsyncSession, wanted: IncidentFilter, page: Page, total: int) -> Sequence[IncidentRow]:
     """The rows after the first `skip`, and one more than the page holds; the way there is short, however deep."""
-    columns, count = sort_columns(wanted.sort), page.limit + 1
-    if page.skip <= _SHALLOW:
-        return await _rows(session, wanted.conditions, columns, _Stretch(page.skip, count, wanted.descending))
-    if wanted.sort in ("created_at", "-created_at") and wanted.q is None and wanted.service is None:
+    count, left = page.limit + 1, total - page.skip
+    counted_by_day = wanted.sort in ("created_at", "-created_at") and wanted.q is None and wanted.service is None
+    if page.skip > _SHALLOW and counted_by_day:
         begin, skip = await first_of_page(session, wanted, page.skip)
-        return await _rows(session, (*wanted.conditions, begin), columns, _Stretch(skip, count, wanted.descending))
-    if page.skip <= total // 2:
-        return await _rows(session, wanted.conditions, columns, _Stretch(page.skip, count, wanted.descending))
-    left = total - page.skip
+        return await _rows(session, wanted, _Stretch(skip, count, wanted.descending), begin)
+    if page.skip <= max(_SHALLOW, total // 2):
+        return await _rows(session, wanted, _Stretch(page.skip, count, wanted.descending))
     if left <= 0:
         return []
     stretch = _Stretch(max(0, left - count), min(left, count), not wanted.descending)
-    return (await _rows(session, wanted.conditions, columns, stretch))[::-1]
+    return (await _rows(session, wanted, stretch))[::-1]
 
 
 class _Stretch(NamedTuple):
@@ -73,13 +75,13 @@ class _Stretch(NamedTuple):
 
 
 async def _rows(
-    session: AsyncSession, conditions: Sequence[ColumnElement[bool]], columns: Columns, stretch: _Stretch
+    session: AsyncSession, wanted: IncidentFilter, stretch: _Stretch, *begin: ColumnElement[bool]
 ) -> Sequence[IncidentRow]:
     # Only the ids of what is skipped are read: they stand in the index.
-    order = in_order(columns, descending=stretch.descending)
-    ids = select(IncidentRow.id).where(*conditions).order_by(*order).offset(stretch.skip).limit(stretch.size)
-    whole = select(IncidentRow).where(col(IncidentRow.id).in_(ids)).order_by(*order)
-    return (await session.exec(whole)).all()
+    order = in_order(sort_columns(wanted.sort), descending=stretch.descending)
+    ids = select(IncidentRow.id).where(*wanted.conditions, *begin).order_by(*order)
+    stretched = ids.offset(stretch.skip).limit(stretch.size)
+    return (await session.exec(select(IncidentRow).where(col(IncidentRow.id).in_(stretched)).order_by(*order))).all()
 
 
 async def incident(session: AsyncSession, incident_id: int) -> IncidentRow | None:

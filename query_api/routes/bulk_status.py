@@ -63,6 +63,11 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         content = {"changed": len(results) - failed, "failed": failed, "results": results}
         return JSONResponse(content, _SOME_FAILED if failed else _OK)
 
+    @routes.api_route("/status", methods=["GET", "HEAD"], include_in_schema=False)
+    async def not_to_be_read() -> Response:
+        """Without this, "status" would be taken for an incident's id."""
+        raise Problem(405, "Statuses are changed here, with PATCH", headers={"Allow": "PATCH"})
+
     return routes
 
 

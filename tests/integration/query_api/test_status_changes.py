@@ -1,9 +1,11 @@
 """Changing a status: acknowledged by Kafka before the answer, shown at once, confirmed by the processor."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -264,3 +266,23 @@ async def test_change_of_many_tells_what_became_of_each(pipeline: Pipeline) -> N
         ],
     })  # fmt: skip
     assert (again.status_code, again.json()["changed"], again.json()["failed"]) == (200, 1, 0)
+
+
+async def test_whatever_the_document_allows_is_answered_as_it_says(
+    pipeline: Pipeline, serve: Serve, settings: Settings, tmp_path: Path
+) -> None:
+    """Schemathesis sends valid and invalid requests made from the OpenAPI document: no 5xx, nothing undocumented."""
+    api = await serve(settings, analyze_seconds=0.01)
+    await eventually(lambda: _is_ready(api), what="Kafka behind the API")
+    # No schema says which cursors and tags were given out; their tests are their own.
+    (tmp_path / "schemathesis.toml").write_text('[parameters]\n"query.cursor" = ""\n"header.if-match" = "*"\n')
+    options = ["--seed=5", "--max-examples=15", "--generation-database=none", "--no-color", "--workers=1"]
+    run = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{api.base_url}/openapi.json", *options),
+        *("--exclude-path=/api/v1/incidents/stream", "--exclude-path=/metrics", "--phases=examples,coverage,fuzzing"),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=tmp_path,
+    )  # fmt: skip
+    output, _ = await run.communicate()
+
+    assert run.returncode == 0, output.decode()[-6_000:]
+    assert pipeline.id
