@@ -60,7 +60,7 @@ assert wrong.status_code == 400
 assert wrong.json()["detail"] == "Invalid status. Must be one of: open, investigating, resolved, closed"
 
 # 5. Filter and analyse again
-found = requests.get(f"{BASE}/api/v1/incidents", params={"status_filter": "investigating", "limit": 10}, timeout=30)
+found = requests.get(f"{BASE}/api/v1/incidents", params={"status_filter": "investigating", "limit": "10"}, timeout=30)
 assert incident["id"] in [i["id"] for i in found.json()]
 assert requests.get(f"{BASE}/api/v1/incidents?status_filter=unknown", timeout=30).status_code == 422
 analysis = requests.post(f"{BASE}/api/v1/incidents/{incident['id']}/analyze", timeout=60).json()
