@@ -140,6 +140,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             await self._apply(batch, fetched, partitions)
         if time.monotonic() >= self._next_commit:
             await self._commit(consumer)
+            await self._look_for_rebuild()
 
     async def _find_positions(self, consumer: AIOKafkaConsumer) -> None:
         assigned = {Source(*partition) for partition in consumer.assignment()}
@@ -255,6 +256,15 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             await consumer.commit({TopicPartition(*source): offset for source, offset in offsets.items()})
         except KafkaError as error:
             log.info("offsets_not_shown_to_kafka", why=str(error))
+
+    async def _look_for_rebuild(self) -> None:
+        """A view that was emptied says so to no quiet materializer: its offsets are compared every second."""
+        if not self._positions:
+            return
+        known = await self._persist(lambda: self._store.positions(self._positions))
+        if known is not None and known != self._positions:
+            log.info("positions_moved", why="the view was emptied or another process owns them")
+            self._positions.clear()
 
     async def _keep_up(self) -> None:
         self._next_upkeep = time.monotonic() + _UPKEEP_SECONDS
