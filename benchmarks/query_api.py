@@ -56,10 +56,8 @@ class Paths:
                 3, lambda: f"/api/v1/incidents?status_filter=closed&skip={self._random.randrange(incidents // 2)}",
             ),
             "list, deep page by Link": (6, lambda: self._follow("/api/v1/incidents?skip=500000&sort=-last_event_at")),
-            "detail": (24, lambda: f"/api/v1/incidents/{self._random.randrange(1, incidents + 1)}"),
-            "events of an incident": (
-                4, lambda: f"/api/v1/events?incident_id={self._random.randrange(1, incidents + 1)}",
-            ),
+            "detail": (24, lambda: f"/api/v1/incidents/{self._recent()}"),
+            "events of an incident": (4, lambda: f"/api/v1/events?incident_id={self._recent()}"),
             "events, first page": (2, lambda: "/api/v1/events"),
             "events, one service": (1, lambda: f"/api/v1/events?service={self._service()}&level=ERROR"),
             "events, deep page by Link": (1, lambda: self._follow("/api/v1/events?skip=100000")),
@@ -69,6 +67,10 @@ class Paths:
         """A kind, by its weight, and a path."""
         (kind,) = self._random.choices(list(self.kinds), [weight for weight, _ in self.kinds.values()])
         return kind, self.kinds[kind][1]()
+
+    def _recent(self) -> int:
+        """Mostly an incident whose events are still there, sometimes an old one."""
+        return self._incidents - self._random.randrange(self._incidents // 4)
 
     def _service(self) -> str:
         return f"service-{self._random.randrange(self._services):04}"
@@ -173,7 +175,7 @@ _PLANS: Final = {
     "detail: the newest events of an incident": """
         SELECT e.* FROM events e JOIN (
             SELECT event_time, partition, record_offset, idx FROM incident_events
-            WHERE incident_key = (SELECT key FROM incidents WHERE id = 777777)
+            WHERE incident_key = (SELECT key FROM incidents WHERE id = 999999)
             ORDER BY event_time DESC, partition DESC, record_offset DESC, idx DESC LIMIT 101) l
         USING (partition, record_offset, idx)""",
 }
