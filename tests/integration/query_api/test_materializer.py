@@ -219,7 +219,7 @@ async def test_rebuilt_view_is_the_same_with_the_same_ids(
 ) -> None:
     """Filled by the running materializer or else by the rebuild; a lost database gets ids in the topic's order."""
     services = [f"rebuilt-{number}" for number in range(5)]
-    tables = ("incidents", "events", "incident_ids", "incident_counts", "analyses", "incident_events")
+    tables = ("incidents", "events", "incident_counts", "analyses", "incident_events")
     progress: list[tuple[int, int]] = []
 
     def watch(_: str, done: int, total: int) -> None:
@@ -249,8 +249,8 @@ async def test_rebuilt_view_is_the_same_with_the_same_ids(
     await empty_view(settings.database_url)
     lost = await rebuild(settings, watch)
     expected = await rows("SELECT key FROM incidents ORDER BY created_at, key")
-    assert await rows("SELECT key FROM incident_ids ORDER BY id") == expected
-    assert lost.numbered == len(expected)
+    assert await rows("SELECT key FROM incidents ORDER BY id") == expected
+    assert lost.numbered >= len(expected) > 0  # a record that PostgreSQL refuses has its number all the same
 
 
 async def _rebuilt_are_there(rows: Rows) -> bool:
