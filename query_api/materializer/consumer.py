@@ -26,6 +26,7 @@ GROUP: Final = "ops-materializer"
 
 _POLL_MS: Final = 200
 _MAX_RECORDS: Final = 2_000
+_BOOTSTRAP_SECONDS: Final = 1.0
 _COMMIT_SECONDS: Final = 1.0
 _UPKEEP_SECONDS: Final = 600.0
 _MORE_UPKEEP_SECONDS: Final = 1.0
@@ -122,6 +123,8 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         tasks = [asyncio.ensure_future(starting), asyncio.ensure_future(self._stop.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # aiokafka leaks a connection that is cancelled while it asks for the cluster's metadata: let it ask.
+            await asyncio.wait(tasks[:1], timeout=_BOOTSTRAP_SECONDS)
             if tasks[0].done():
                 tasks[0].result()
         finally:
