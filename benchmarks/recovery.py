@@ -1,6 +1,6 @@
 """How long a stream processor takes to read the state of 200,000 services back from Apache Kafka.
 
-Usage: python -m benchmarks.recovery [services]
+Usage: [STATE_STORE=disk] python -m benchmarks.recovery [services]
 
 Writes the rows of `benchmarks.state_memory` to the changelog of a broker of its own, then starts `stream_processor` and
 waits until it is ready: that includes the start of Python, joining the group and reading the changelog.
@@ -24,6 +24,7 @@ from runtime.kafka import ensure_topics, make_producer
 from runtime.settings import Settings, load_settings
 from schemas.placement import home_partition
 from schemas.topics import DETECTION_CHANGELOG
+from stream_processor.layout import check_layout
 
 _PORT = 18_001
 _POLL_SECONDS = 0.05
@@ -33,6 +34,7 @@ _PATIENCE_SECONDS = 300
 async def write_state(settings: Settings, services: int) -> int:
     """Write the rows of so many services to the changelog; gives their bytes."""
     partitions = await ensure_topics(settings)
+    await check_layout(settings, partitions)
     size = 0
     producer = make_producer(settings, "benchmark", linger_ms=50)
     await producer.start()

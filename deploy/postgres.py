@@ -17,8 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from deploy.brokers.child import Account, Child, StateInUseError, wait_until
-from deploy.brokers.ports import LOOPBACK, free_port, is_free
+from deploy.brokers.child import Account, wait_until
+from deploy.brokers.ports import LOOPBACK
+from deploy.server import Server
 
 USER: Final = "ops_assist"
 DATABASE: Final = "ops_assist"
@@ -26,7 +27,6 @@ SYSTEM_USER: Final = "ops-assist-postgres"
 """The user that the server runs as when root starts it: PostgreSQL refuses to run as root."""
 
 _SHARED_PROGRAMS: Final = Path("/var/lib/ops-assist")
-_STOP_SECONDS: Final = 8.0
 _USERADD_SECONDS: Final = 5.0
 _NOT_DURABLE: Final = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
@@ -45,17 +45,20 @@ def _installed_programs() -> Path:
     return Path(spec.submodule_search_locations[0]) / "pginstall"
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Server):
     """One PostgreSQL whose data stays under `state_dir`/postgres; port 0 takes a free port and keeps it.
 
     `fast` gives up durability for speed; only for tests.
     """
 
+    name = "PostgreSQL"
+    error = PostgresError
+    port_setting = "POSTGRES_PORT"
+    stop_signal = signal.SIGINT  # connections are ended, transactions in the air are rolled back
+
     def __init__(self, state_dir: Path, port: int = 0, *, fast: bool = False) -> None:
-        self.home = state_dir.resolve() / "postgres"
-        self.port = port or free_port()
+        super().__init__(state_dir / "postgres", port)
         self._fast = fast
-        self._child = Child(self.home / "lock")
 
     @property
     def url(self) -> str:
@@ -63,48 +66,7 @@ class EmbeddedPostgres:
         password = (self.home / "password").read_text().strip()
         return f"postgresql://{USER}:{password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
-    @property
-    def pid(self) -> int | None:
-        """The process while it runs."""
-        return self._child.pid
-
-    def is_running(self) -> bool:
-        """Whether its process lives."""
-        return self._child.pid is not None
-
-    def start(self, timeout: float = 60) -> None:
-        """Start it on the data of its last run and wait until it serves; at most `timeout` seconds.
-
-        Raises:
-            PostgresError: in one line, why it does not.
-        """
-        if self.is_running():
-            return
-        try:
-            self._launch()
-        except StateInUseError as error:
-            raise PostgresError(f"{error}: set STATE_DIR to another directory") from error
-        except OSError as error:
-            raise PostgresError(f"cannot start PostgreSQL in {self.home}: {error}") from error
-        try:
-            self._await_service(timeout)
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        """End it cleanly: connections are ended, transactions in the air are rolled back."""
-        self._child.end(signal.SIGINT, _STOP_SECONDS)
-
-    def kill(self) -> None:
-        """End it and all its processes with SIGKILL."""
-        self._child.kill()
-
-    def _launch(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
-        self._child.end_leftover()
-        if not is_free(self.port):
-            raise PostgresError(f"port {self.port} is in use: set POSTGRES_PORT to another one")
+    def _spawn(self, *options: str) -> None:
         account = _account(self.home)
         programs = _programs(account)
         if account:
@@ -117,7 +79,7 @@ class EmbeddedPostgres:
             (self.home / "data" / "postmaster.pid").unlink(missing_ok=True)
             (self.home / "postgres.log").write_bytes(b"")
             self._child.spawn(
-                [str(programs / "bin" / "postgres"), "-D", f"{home}/data", *self._options()],
+                [str(programs / "bin" / "postgres"), "-D", f"{home}/data", *self._options(), *options],
                 output=self.home / "postgres.log",
                 death_signal=signal.SIGINT,
                 account=account,

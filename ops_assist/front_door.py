@@ -1,7 +1,6 @@
-"""One origin for the HTTP API: the gateway and the query API in one process, told apart by method and path."""
+"""One origin for the HTTP API: gateway, query API and explain in one process, told apart by method and path."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +21,9 @@ from runtime import api_docs, problem
 from runtime.health import VERSION, Check, QuietServer, health_router
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import serve_until_told
+from stream_processor.explain.app import create_app as create_explain
+from stream_processor.explain.routes import PREFIX, SUFFIX
 
 TITLE: Final = "Ops-Assist"
 _CHECK_SECONDS: Final = 1.5
@@ -33,16 +35,16 @@ class FrontDoor:
     """An ASGI app that hands each request to the app that serves it.
 
     What an app is asked for is found in a dict by path; only a path that both serve, with other methods, needs a
-    closer look. `own` serves `/`, health, metrics and the documents; `query` everything that nobody claims, so that
-    its answers 404 and 405 hold for them.
+    closer look. `own` serves `/`, health, metrics and the documents; `explain` the questions why; `query` everything
+    that nobody claims, so that its answers 404 and 405 hold for them.
     """
 
-    def __init__(self, own: FastAPI, gateway: FastAPI, query: FastAPI) -> None:
-        self._own, self._gateway, self._query = own, gateway, query
+    def __init__(self, own: FastAPI, gateway: FastAPI, query: FastAPI, explain: FastAPI) -> None:
+        self._own, self._gateway, self._query, self._explain = own, gateway, query, explain
         hooks = [hook for app in (gateway, query) for hook in getattr(app.state, "before_shutdown", ())]
         self.state = State({"before_shutdown": hooks})
-        self._own_paths = frozenset(_own_paths(own))  # before its document speaks for the other two as well
-        document = merged_document(own, {"gateway": gateway, "query": query})
+        self._own_paths = frozenset(_own_paths(own))  # before its document speaks for the others as well
+        document = merged_document(own, {"gateway": gateway, "query": query, "explain": explain})
         own.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
         self._gateway_routes, self._query_routes = route_map(gateway), route_map(query)
 
@@ -57,24 +59,29 @@ class FrontDoor:
         methods = self._gateway_routes.methods(path)
         if method in methods:
             return self._gateway
+        if path.startswith(PREFIX) and path.endswith(SUFFIX):  # the names of services may hold slashes
+            return self._explain
         if not methods or method in self._query_routes.methods(path):
             return self._query
         return _method_not_allowed(method, path, methods | self._query_routes.methods(path))
 
 
 def create_app(settings: Settings) -> FrontDoor:
-    """The front door with both apps behind it."""
-    return join(settings, gateway=create_gateway(settings), query=create_query_api(settings))
+    """The front door with all apps behind it."""
+    query = create_query_api(settings)
+    explain = create_explain(settings, httpx.ASGITransport(query))
+    return join(settings, gateway=create_gateway(settings), query=query, explain=explain)
 
 
-def join(settings: Settings, *, gateway: FastAPI, query: FastAPI) -> FrontDoor:
-    """Put two apps behind one door."""
+def join(settings: Settings, *, gateway: FastAPI, query: FastAPI, explain: FastAPI) -> FrontDoor:
+    """Put apps behind one door."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with (
             gateway.router.lifespan_context(gateway) as gateway_state,
             query.router.lifespan_context(query) as query_state,
+            explain.router.lifespan_context(explain),
         ):
             yield {**(gateway_state or {}), **(query_state or {})}
 
@@ -83,7 +90,7 @@ def join(settings: Settings, *, gateway: FastAPI, query: FastAPI) -> FrontDoor:
     checks = {"ingest_gateway": _readiness_of(gateway), "query_api": _readiness_of(query)}
     own.include_router(health_router(settings, TITLE, checks))
     api_docs.install(own)
-    return FrontDoor(own, gateway, query)
+    return FrontDoor(own, gateway, query, explain)
 
 
 def _own_paths(own: FastAPI) -> set[str]:
@@ -126,13 +133,7 @@ async def serve(configuration: Settings) -> None:
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
     )
-
-    def stop() -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    await server.serve()
+    await serve_until_told(server)
 
 
 def main() -> int:

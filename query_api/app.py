@@ -9,8 +9,22 @@ from fastapi.responses import JSONResponse
 
 from query_api.database import Database, DatabaseAway
 from query_api.live import Live
+from query_api.pipeline import Pipeline
 from query_api.publisher import BrokerAway, Publisher
-from query_api.routes import analyze, bulk_status, events, incidents, status, stream
+from query_api.routes import (
+    analyze,
+    bulk_status,
+    correct,
+    counts,
+    events,
+    incidents,
+    pipeline,
+    service_events,
+    service_list,
+    similar,
+    status,
+    stream,
+)
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.request_timing import RequestTiming
@@ -30,6 +44,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     database = Database(settings.database_url)
     publisher = Publisher(settings)
     live = Live(database)
+    operators_view = Pipeline(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,6 +55,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
         finally:
             await live.stop()
             await publisher.stop()
+            await operators_view.close()
             await database.close()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -50,12 +66,18 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     app.add_exception_handler(BrokerAway, _broker_away)
     app.include_router(health_router(settings, TITLE, {"postgresql": database.check, "kafka": publisher.check}))
     for router in (
-        stream.router(live),  # this and the next before /incidents/{incident_id}, which takes any word for an id
+        stream.router(live),  # these before /incidents/{incident_id}, which takes any word for an id
+        counts.router(database),
         bulk_status.router(database, publisher),
+        similar.router(database),
         incidents.router(database),
         status.router(database, publisher),
+        correct.router(database, publisher),
         analyze.router(database, publisher, live, analyze_seconds),
         events.router(database),
+        service_events.router(database),
+        service_list.router(database),
+        pipeline.router(operators_view),
     ):
         app.include_router(router)
     api_docs.install(app)

@@ -67,6 +67,11 @@ class Part(Generic[Row]):
     after: bool
 
 
+def numbered_page(skip: Skip = 0, limit: Limit = 100) -> Page:
+    """The page that a request asks for, of a list without cursors."""
+    return Page(skip, limit)
+
+
 def page(skip: Skip = 0, limit: Limit = 100, cursor: CursorText = None) -> Page:
     """The page that a request asks for."""
     return Page(skip, limit, cursor or None)
@@ -128,7 +133,7 @@ def links(url: URL, wanted: Page, part: Part[Any], columns: Columns) -> str:
         url: the request's.
         wanted: the page that it asked for.
         part: what was found; each row has the columns' values as attributes.
-        columns: what the list is ordered by.
+        columns: what the list is ordered by; none where it has no cursors.
     """
     targets = {}
     if part.after:
@@ -147,7 +152,7 @@ def _target(skip: int, cursor: Cursor | None) -> dict[str, Any]:
 
 
 def _cursor(rows: Sequence[Any], columns: Columns, *, backwards: bool) -> Cursor | None:
-    if not rows:
+    if not rows or not columns:
         return None
     return Cursor(tuple(getattr(rows[0], str(column.key)) for column in columns), backwards)
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api.filters import EventFilter, IncidentFilter, sort_columns
-from query_api.models import AnalysisRow, EventRow, IncidentEventRow, IncidentRow
+from query_api.models import AnalysisRow, CorrectionRow, EventRow, IncidentEventRow, IncidentRow
 from query_api.paging import Columns, Cursor, Page, Part, beyond, in_order, parse_cursor, part_of
 from query_api.totals import Totals, first_of_page
 
@@ -54,8 +54,7 @@ async def incidents(
 async def _skipped_to(session: AsyncSession, wanted: IncidentFilter, page: Page, total: int) -> Sequence[IncidentRow]:
     """The rows after the first `skip`, and one more than the page holds; the way there is short, however deep."""
     count, left = page.limit + 1, total - page.skip
-    counted_by_day = wanted.sort in ("created_at", "-created_at") and wanted.q is None and wanted.service is None
-    if page.skip > _SHALLOW and counted_by_day:
+    if page.skip > _SHALLOW and wanted.sort in ("created_at", "-created_at") and wanted.is_counted_by_day:
         begin, skip = await first_of_page(session, wanted, page.skip)
         return await _rows(session, wanted, _Stretch(skip, count, wanted.descending), begin)
     if page.skip <= max(_SHALLOW, total // 2):
@@ -89,6 +88,18 @@ async def incident(session: AsyncSession, incident_id: int) -> IncidentRow | Non
     if not 0 < incident_id <= MAX_ID:
         return None
     return (await session.exec(select(IncidentRow).where(col(IncidentRow.id) == incident_id))).one_or_none()
+
+
+async def correction(session: AsyncSession, key: str) -> CorrectionRow | None:
+    """The newest correction of an incident, if there is one."""
+    found = await corrections(session, key)
+    return found[-1] if found else None
+
+
+async def corrections(session: AsyncSession, key: str) -> list[CorrectionRow]:
+    """The corrections of an incident, oldest first."""
+    wanted = select(CorrectionRow).where(CorrectionRow.incident_key == key)
+    return list(await session.exec(wanted.order_by(col(CorrectionRow.at), col(CorrectionRow.change_id))))
 
 
 async def analysis(session: AsyncSession, key: str) -> AnalysisRow | None:
@@ -131,6 +142,11 @@ async def events(session: AsyncSession, wanted: EventFilter, page: Page) -> Part
     return part_of(await _seen(session, _in_order(statement, cursor)), page, cursor)
 
 
+def rows_of(part: Part[SeenEvent]) -> Part[EventRow]:
+    """The events of a page without their incidents."""
+    return Part([seen.row for seen in part.rows], part.before, part.after)
+
+
 async def events_of(
     session: AsyncSession, of: IncidentRow, page: Page, conditions: Sequence[ColumnElement[bool]] = ()
 ) -> Part[SeenEvent]:
@@ -171,12 +187,16 @@ async def event(session: AsyncSession, event_id: str) -> SeenEvent | None:
 
 
 def _with_incident() -> Any:
+    """Events, each with the first of the incidents that took it in: one of each rule may have."""
     link = IncidentEventRow
-    return (
-        select(EventRow, IncidentRow.id)
-        .outerjoin(link, _same_place(EventRow, link))
-        .outerjoin(IncidentRow, col(IncidentRow.key) == col(link.incident_key))
+    first = (
+        select(func.min(IncidentRow.id))
+        .join(link, col(IncidentRow.key) == col(link.incident_key))
+        .where(_same_place(EventRow, link))
+        .correlate(EventRow)
+        .scalar_subquery()
     )
+    return select(EventRow, first)
 
 
 async def _seen(session: AsyncSession, statement: Any) -> list[SeenEvent]:

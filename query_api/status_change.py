@@ -1,22 +1,22 @@
 """A status change: a record in Kafka first, then what the view shows until the processor confirms it."""
 
-import time
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api.database import Database, DatabaseAway, execute
-from query_api.etag import etag, matches
 from query_api.materializer.statements import NOTIFY, WRITER_LOCK
 from query_api.models import IncidentRow
 from query_api.publisher import Publisher
 from query_api.queries import MAX_ID
-from query_api.routes.common import active_record
+from query_api.routes.common import active_record, check_tag
 from runtime.problem import Problem
 from schemas.identity import uuid7
 from schemas.lifecycle import Status, is_allowed, refusal
 from schemas.status_change import StatusChange
+from schemas.timestamps import now_micros
 from schemas.topics import INCIDENT_STATUS
 
 log = structlog.get_logger(__name__)
@@ -34,12 +34,16 @@ _MARK: Final = """
 """
 
 
+@dataclass(frozen=True)
 class WantedChange:
-    """What a request asks for."""
+    """What a request asks for; `if_match` and `seen` are the ETag and the status that it is based on."""
 
-    def __init__(self, status: Status, note: str | None, by: str, if_match: str | None = None) -> None:
-        self.status, self.note, self.by, self.if_match = status, note, by, if_match
-        self.id = uuid7()
+    status: Status
+    note: str | None
+    by: str
+    if_match: str | None = None
+    seen: Status | None = None
+    id: str = field(default_factory=uuid7)
 
 
 async def make_change(database: Database, publisher: Publisher, incident_id: int, change: WantedChange) -> IncidentRow:
@@ -69,8 +73,9 @@ async def make_change(database: Database, publisher: Publisher, incident_id: int
 
 
 def _check(row: IncidentRow, change: WantedChange) -> None:
-    if not matches(change.if_match, etag(row)):
-        raise Problem(412, "The incident has changed since you read it; read it again", headers={"ETag": etag(row)})
+    check_tag(row, change.if_match)
+    if change.seen is not None and row.status != change.seen:
+        raise Problem(412, f"The incident is {row.status} by now; it was {change.seen} when you chose it")
     present = cast("Status", row.status)  # the records that brought it were checked when they were decoded
     if not is_allowed(present, change.status):
         raise Problem(409, refusal(present, change.status))
@@ -83,7 +88,7 @@ def _record(row: IncidentRow, change: WantedChange) -> StatusChange:
         service=row.service,
         to_status=change.status,
         actor=change.by,
-        at=time.time_ns() // 1_000,
+        at=now_micros(),
         note=change.note,
     )
 

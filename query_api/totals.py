@@ -59,7 +59,12 @@ class Totals:
 
 async def counted(session: AsyncSession, wanted: IncidentFilter) -> int:
     """How many match a filter without a text."""
-    if wanted.since is None and wanted.until is None:
+    if wanted.corrected is False:  # few are corrected: those are counted
+        every, some = replace(wanted, corrected=None), replace(wanted, corrected=True)
+        return await counted(session, every) - await counted(session, some)
+    if wanted.corrected:
+        return await _count(session, wanted.conditions)
+    if wanted.is_counted:
         return await _sum(session, IncidentCountRow, wanted, col(IncidentCountRow.service) == _service(wanted))
     if wanted.service is not None:
         return await _count(session, wanted.conditions)
@@ -83,12 +88,25 @@ async def _between(session: AsyncSession, wanted: IncidentFilter) -> int:
     return total
 
 
+async def by_status_and_severity(session: AsyncSession, wanted: IncidentFilter) -> list[tuple[str, str, int]]:
+    """How many match of each status and severity; those without any are left out."""
+    row: Any = IncidentCountRow if wanted.is_counted else IncidentRow
+    kinds = (col(row.status), col(row.severity))
+    if wanted.is_counted:
+        narrowed = (*_kind(row, wanted), col(row.service) == _service(wanted))
+        statement = select(*kinds, func.sum(col(row.incidents))).where(*narrowed)
+    else:
+        statement = select(*kinds, func.count()).where(*wanted.conditions)
+    found = (await session.exec(statement.group_by(*kinds))).all()
+    return [(status, severity, int(count)) for status, severity, count in found if count]
+
+
 async def first_of_page(session: AsyncSession, wanted: IncidentFilter, skip: int) -> tuple[ColumnElement[bool], int]:
     """Where a deep page of the order by `created_at` begins: a day to begin at, and how many to skip from there.
 
     Args:
         session: to read in.
-        wanted: a filter without a text and a service, ordered by `created_at`.
+        wanted: a filter that `is_counted_by_day`, ordered by `created_at`.
         skip: how many of the list to skip.
     """
     newest_first = wanted.descending

@@ -1,11 +1,13 @@
 """Kafka clients with every default that bites set on purpose, and the topics they need."""
 
 import ssl
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from runtime.settings import Settings
@@ -80,7 +82,8 @@ async def ensure_topics(settings: Settings) -> int:
     """Make the topics that are missing; gives the number of partitions of `ops.events`.
 
     Raises:
-        TopicsUnsuitable: where topics that must be co-partitioned with `ops.events` are not.
+        TopicsUnsuitable: where topics that must be co-partitioned with `ops.events` are not, or what must be kept for
+            ever is not.
     """
     admin = AIOKafkaAdminClient(**connection_options(settings))
     await admin.start()
@@ -89,9 +92,20 @@ async def ensure_topics(settings: Settings) -> int:
         partitions = present.get(EVENTS, settings.topic_partitions)
         await _create(admin, [t for t in TOPICS if t.name not in present], partitions, settings)
         _check_partitions(present, partitions)
+        _check_kept(await topic_configs(admin, [t.name for t in TOPICS if t.name in present]))
         return partitions
     finally:
         await admin.close()
+
+
+async def topic_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """The settings of each topic, by name; those that the broker does not tell are left out."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(resources) if resources else []:
+        for _, _, _, name, entries in answer.resources:
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
 
 
 async def _describe(admin: AIOKafkaAdminClient) -> list[dict[str, Any]]:
@@ -125,5 +139,17 @@ def _check_partitions(present: dict[str, int], partitions: int) -> None:
     if wrong:
         raise TopicsUnsuitable(
             f"{EVENTS} has {partitions} partitions, but {', '.join(wrong)}: a service's records must lie in the "
-            f"same partition of each; give them {partitions} partitions"
+            f"same partition of each; give them {partitions} partitions, or, where {EVENTS} had another number before, "
+            "see docs/state.md"
         )
+
+
+def _check_kept(configs: Mapping[str, Mapping[str, str]]) -> None:
+    """Topics that hold the newest of each key for ever must not be cleaned by age."""
+    for topic in TOPICS:
+        policy = configs.get(topic.name, {}).get("cleanup.policy")
+        if topic.config["cleanup.policy"] == "compact" and policy not in (None, "compact"):
+            raise TopicsUnsuitable(
+                f"{topic.name} has cleanup.policy {policy}, which deletes what must be kept; set it: `kafka-configs.sh"
+                f" --alter --entity-type topics --entity-name {topic.name} --add-config cleanup.policy=compact`"
+            )

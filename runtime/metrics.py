@@ -28,17 +28,45 @@ RECORDS_REKEYED: Final = Counter(
     "ops_processor_rekeyed_total",
     "Events written again under their service's key, because they lay elsewhere.",
 )
+EVENTS_UNJUDGED: Final = Counter(
+    "ops_processor_unjudged_total",
+    "Events that a rule of kind new-pattern could not judge, by why.",
+    ["rule", "reason"],
+)
 INCIDENTS_OPENED: Final = Counter("ops_processor_incidents_opened_total", "Incidents opened.", ["rule"])
 INCIDENT_VERSIONS: Final = Counter("ops_processor_incident_versions_total", "Incident records published.")
 STATUS_CHANGES: Final = Counter("ops_processor_status_changes_total", "Status changes decided on.", ["reason"])
+RULES_INVALID: Final = Gauge(
+    "ops_processor_rules_invalid", "1 while the files of RULES cannot be used and older rules stay in force, else 0."
+)
+RULES_LOADED: Final = Gauge(
+    "ops_processor_rules_loaded_timestamp_seconds", "When the rules in force were loaded, in seconds since the epoch."
+)
+RULES_RELOADS: Final = Counter(
+    "ops_processor_rules_reloads_total",
+    "Readings of changed rule files: changed (new rules in force), unchanged (the same rules) or refused.",
+    ["outcome"],
+)
 STATE_ROWS: Final = Gauge("ops_processor_state_rows", "Rows of detection state held by this worker.")
 ANALYSES: Final = Counter("ops_analyzer_analyses_total", "Analyses published.", ["analyzed_by", "status"])
-MODEL_SECONDS: Final = Histogram("ops_analyzer_model_seconds", "Time of one model call.", ["outcome"], buckets=_SLOW)
+MODEL_SECONDS: Final = Histogram(
+    "ops_analyzer_model_seconds", "Time of one model call.", ["model", "outcome"], buckets=_SLOW
+)
+MODEL_COST: Final = Counter("ops_analyzer_model_cost_usd_total", "What calls of models have cost, in USD.", ["model"])
+SPENT_TODAY: Final = Gauge(
+    "ops_analyzer_spent_today_usd", "What is spent or set aside on models this UTC day, by all workers, in USD."
+)
+BUDGET_LEFT: Final = Gauge("ops_analyzer_budget_left_usd", "What LLM_BUDGET_USD_PER_DAY leaves for today, in USD.")
 CLAIMS_DROPPED: Final = Counter(
     "ops_analyzer_claims_dropped_total", "Claims of a model that its evidence did not bear out."
 )
 SECRETS_REDACTED: Final = Counter(
     "ops_analyzer_redacted_total", "Secrets taken out of text before it went to a model.", ["kind"]
+)
+EVIDENCE_MISSING: Final = Counter(
+    "ops_analyzer_evidence_missing_total",
+    "Parts of evidence (events, neighbours, past) that could not be read in time; the analysis went on without.",
+    ["part"],
 )
 ROWS_MATERIALIZED: Final = Counter("ops_materializer_rows_total", "Records applied to PostgreSQL.", ["topic"])
 RECORDS_UNREADABLE: Final = Counter(

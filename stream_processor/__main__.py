@@ -13,11 +13,12 @@ from runtime.health import Check, server, status_app
 from runtime.kafka import TopicsUnsuitable, ensure_topics
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import when_told_to_stop
 from stream_processor import faust_mends
 from stream_processor.app import DetectionApp
 from stream_processor.faults import InvalidFiles
-from stream_processor.rule_files import rules_in_force
-from stream_processor.rules import RuleSet
+from stream_processor.layout import check_layout
+from stream_processor.rule_keeper import RuleKeeper
 
 log = structlog.get_logger(__name__)
 
@@ -29,21 +30,24 @@ def _is_no_service_notice(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("[^")
 
 
-async def main(settings: Settings, rules: RuleSet) -> None:
+async def main(settings: Settings, keeper: RuleKeeper) -> None:
     """Serve health, wait for the topics, then detect until told to stop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    when_told_to_stop(stop.set)
+    loop.add_signal_handler(signal.SIGHUP, keeper.look_now)
     running: list[DetectionApp] = []
     about = status_app(settings, "Ops-Assist stream processor", _checks(running))
+    about.include_router(keeper.router())
     health = server(about, settings, settings.processor_port)
     serving = asyncio.create_task(health.serve())
     try:
         partitions = await _topics(settings, stop)
         if partitions:
-            running.append(DetectionApp(settings, rules, partitions))
+            running.append(DetectionApp(settings, keeper.rules, partitions))
+            keeping = asyncio.create_task(keeper.keep(running[0].use_rules))
             await faust_mends.run(running[0].faust, stop)
+            keeping.cancel()
     finally:
         health.should_exit = True
         await serving
@@ -53,9 +57,12 @@ async def _topics(settings: Settings, stop: asyncio.Event) -> int:
     """The number of partitions, once the broker answers and the topics are there; 0 when told to stop before that."""
     while not stop.is_set():
         try:
-            return await ensure_topics(settings)
+            partitions = await ensure_topics(settings)
+            await check_layout(settings, partitions)
         except (KafkaError, OSError) as error:
             log.warning("waiting_for_kafka", servers=settings.kafka_bootstrap_servers, error=repr(error))
+        else:
+            return partitions
         try:
             await asyncio.wait_for(stop.wait(), _RETRY_SECONDS)
         except TimeoutError:
@@ -73,10 +80,10 @@ def _checks(running: list[DetectionApp]) -> dict[str, Check]:
 if __name__ == "__main__":
     try:
         loaded = load_settings()
-        in_force = rules_in_force(loaded)
+        kept = RuleKeeper(loaded)
         configure_logging(loaded, "stream_processor")
         logging.getLogger().handlers[0].addFilter(_is_no_service_notice)
-        uvloop.run(main(loaded, in_force))
+        uvloop.run(main(loaded, kept))
     except InvalidFiles as faults:
         sys.exit(f"stream_processor: the rules of RULES cannot be used:\n{faults}")
     except (SettingsError, TopicsUnsuitable) as error:

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final
 
 import faust
@@ -11,13 +12,17 @@ from faust.types import TP, EventT
 
 from runtime import metrics
 from runtime.settings import Settings
+from schemas.timestamps import now_micros
 from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS
 from stream_processor import faust_mends
 from stream_processor.batching import BatchConsumer, RecordBatch
+from stream_processor.disk_rows import DiskRows
 from stream_processor.durable_table import DurableTable, PartitionLost, send_durably
-from stream_processor.faust_mends import finishing
+from stream_processor.faust_mends import data_dir, finishing
+from stream_processor.log_clock import TICK_SECONDS
 from stream_processor.outgoing import Outgoing
-from stream_processor.processor import Processor, now_micros
+from stream_processor.processor import Processor
+from stream_processor.row_store import MemoryRows, RowStore
 from stream_processor.rules import RuleSet
 from stream_processor.sorting import Record
 from stream_processor.state import supersedes
@@ -27,6 +32,7 @@ GROUP: Final = "ops-detection"
 
 _TABLE: Final = "detection-state"
 _TEND_SECONDS: Final = 5.0
+_LISTEN_SECONDS: Final = 1.0
 
 
 class DetectionApp:
@@ -40,7 +46,7 @@ class DetectionApp:
         self.faust = faust.App(GROUP, **faust_mends.recommended_options(settings))
         # The broker that cannot do idempotence is also the one that tells ends too low.
         faust_mends.install(self.faust, distrust_end_offsets=not settings.kafka_idempotence)
-        self.table = self._make_table(partitions)
+        self.table = self._make_table(partitions, _row_store(settings))
         self.processor = Processor(rules, self.table, self, partitions)
         self._turn = asyncio.Lock()
         """One input at a time: what the clock decides is durable before an event is decided on top of it."""
@@ -50,11 +56,18 @@ class DetectionApp:
         )
         self.faust.agent(sources, name="detect")(self._consume)
         self.faust.timer(interval=_TEND_SECONDS)(self._tend)
+        self._heard_at: dict[int, float] = {}
+        self.faust.timer(interval=_LISTEN_SECONDS)(self._listen)
 
     @property
     def is_ready(self) -> bool:
         """Whether state is recovered and the sources are being read."""
         return self.faust.started and self._consumer.is_open
+
+    async def use_rules(self, rules: RuleSet) -> None:
+        """Put rules in force between two inputs: all that was decided under the old ones is durable by then."""
+        async with self._turn:
+            self.processor.use_rules(rules, self.table.rows)
 
     async def publish(self, owner: int, records: Sequence[Outgoing]) -> None:
         """Publish on behalf of partition `owner`, as `processor.Publisher` has it."""
@@ -71,6 +84,7 @@ class DetectionApp:
 
     async def _take_events(self, event: EventT[Any]) -> None:
         partition = event.message.partition
+        self._heard_at[partition] = monotonic()
         async with finishing(event), self._turn:
             await self.processor.take_events(partition, _records(event))
         if self._held.get(partition) and self._has_replayed(partition):
@@ -96,6 +110,17 @@ class DetectionApp:
             await self.processor.watch_quiet(partition, now_micros())
             await self.processor.clean_up(partition)
 
+    async def _listen(self) -> None:
+        """Keep the log's clock going where silence may decide something and nobody sends."""
+        if not self.is_ready:
+            return
+        for partition in filter(self._has_replayed, self._consumer.owned_partitions()):
+            is_silent = monotonic() - self._heard_at.get(partition, 0.0) >= TICK_SECONDS
+            if is_silent and self.processor.wants_tick(partition):
+                self._heard_at[partition] = monotonic()
+                with suppress(PartitionLost):  # its next owner listens
+                    await self.processor.tick(partition)
+
     async def _recovered(self, partitions: frozenset[int]) -> None:
         self._consumer.when_closing(self._let_go)
         for partition in partitions:
@@ -114,7 +139,7 @@ class DetectionApp:
         assert isinstance(consumer, BatchConsumer)
         return consumer
 
-    def _make_table(self, partitions: int) -> DurableTable:
+    def _make_table(self, partitions: int, row_store: RowStore) -> DurableTable:
         changelog = self.faust.topic(
             DETECTION_CHANGELOG,
             partitions=partitions,
@@ -134,9 +159,14 @@ class DetectionApp:
             changelog_topic=changelog,
             on_recovered=self._recovered,
             supersedes=supersedes,
+            row_store=row_store,
         )
         assert isinstance(table, DurableTable)
         return table
+
+
+def _row_store(settings: Settings) -> RowStore:
+    return DiskRows(data_dir(settings)) if settings.state_store == "disk" else MemoryRows()
 
 
 def _records(event: EventT[Any]) -> Sequence[Record]:

@@ -7,9 +7,8 @@ it, and recovery reads each changelog partition from its first record to its end
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
-from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 import faust
@@ -23,6 +22,7 @@ from faust.types import AppT
 
 from stream_processor.batching import BatchConsumer, consumer_of
 from stream_processor.outgoing import Outgoing
+from stream_processor.row_store import MemoryRows, RowStore
 
 log = structlog.get_logger(__name__)
 
@@ -40,17 +40,18 @@ class PartitionLost(Exception):  # noqa: N818 - reads as what it is
 
 
 class DurableTable(faust.Table[bytes, bytes]):
-    """Rows of bytes, each belonging to one partition, in memory and on a compacted changelog topic."""
+    """Rows of bytes, each belonging to one partition, in a store of this worker and on a compacted changelog topic."""
 
     def __init__(
         self,
         *args: Any,
         on_recovered: OnRecovered | None = None,
         supersedes: Supersedes = lambda *_: True,
+        row_store: RowStore | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._rows: dict[int, dict[bytes, bytes]] = {}
+        self._row_store = MemoryRows() if row_store is None else row_store
         self._on_recovered = on_recovered
         self._supersedes = supersedes
 
@@ -58,14 +59,12 @@ class DurableTable(faust.Table[bytes, bytes]):
 
     def get(self, key: bytes, default: Any = None) -> bytes | Any:
         """The row of `key`, whichever owned partition it belongs to."""
-        for rows in self._rows.values():
-            if (value := rows.get(key)) is not None:
-                return value
-        return default
+        value = self._row_store.get(key)
+        return default if value is None else value
 
     def rows(self, partition: int) -> Mapping[bytes, bytes]:
         """All rows of one partition; empty when it is not owned."""
-        return MappingProxyType(self._rows.get(partition, {}))
+        return self._row_store.rows(partition)
 
     def __getitem__(self, key: bytes) -> bytes:
         value: bytes | None = self.get(key)
@@ -74,14 +73,13 @@ class DurableTable(faust.Table[bytes, bytes]):
         return value
 
     def __contains__(self, key: object) -> bool:
-        return any(key in rows for rows in self._rows.values())
+        return isinstance(key, bytes) and self._row_store.get(key) is not None
 
     def __iter__(self) -> Iterator[bytes]:
-        for rows in list(self._rows.values()):
-            yield from rows
+        return self._row_store.keys()
 
     def __len__(self) -> int:
-        return sum(map(len, self._rows.values()))
+        return len(self._row_store)
 
     # --- writing ----------------------------------------------------------------------------------------
 
@@ -89,7 +87,7 @@ class DurableTable(faust.Table[bytes, bytes]):
         """Set rows (None deletes) and wait until the broker has them all on the changelog.
 
         The rows go as one producer batch, so they stand on the changelog together, as far as they fit into
-        `_BATCH_BYTES`. In memory they are set once the broker has acknowledged them.
+        `_BATCH_BYTES`. In the store they are set once the broker has acknowledged them.
 
         Raises:
             PartitionLost: the partition is not, or no longer, this worker's; nothing may be assumed written.
@@ -99,16 +97,7 @@ class DurableTable(faust.Table[bytes, bytes]):
             return
         topic = self.changelog_topic_name
         await send_durably(self.app, partition, [Outgoing(topic, partition, key, row) for key, row in rows.items()])
-        self.apply(partition, rows.items())
-
-    def apply(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Set rows in memory alone: they are on the changelog already."""
-        mine = self._rows.setdefault(partition, {})
-        for key, value in rows:
-            if value is None:
-                mine.pop(key, None)
-            else:
-                mine[key] = value
+        self._row_store.apply(partition, rows.items())
 
     def on_key_set(self, key: Any, value: Any) -> NoReturn:  # noqa: ARG002 - Faust's signature
         """Refuse `table[key] = value`: it could not wait for the broker."""
@@ -122,7 +111,7 @@ class DurableTable(faust.Table[bytes, bytes]):
 
     async def recover(self, reader: AIOKafkaConsumer, partitions: frozenset[int]) -> None:
         """Forget everything and read the changelog of these partitions from first record to end."""
-        self._rows = {partition: {} for partition in partitions}
+        self._row_store.reset(partitions)
         changelogs = [TopicPartition(self.changelog_topic_name, partition) for partition in partitions]
         started, count, late = monotonic(), 0, 0
         async for tp, records in read_to_end(reader, changelogs):
@@ -140,16 +129,18 @@ class DurableTable(faust.Table[bytes, bytes]):
 
     def _apply_newer(self, partition: int, records: Iterable[ConsumerRecord[bytes, bytes]]) -> int:
         """Set the rows of the records but for those that a replaced worker has sent late; gives how many these are."""
-        mine, late = self._rows[partition], 0
+        newest: dict[bytes, bytes | None] = {}
+        late = 0
         for record in records:
             key, row = record.key, record.value
             if key is None:
                 continue
-            present = mine.get(key)
+            present = newest[key] if key in newest else self._row_store.get(key)
             if row is None or present is None or row == present or self._supersedes(key, row, present):
-                self.apply(partition, [(key, row)])
+                newest[key] = row
             else:
                 late += 1
+        self._row_store.apply(partition, newest.items())
         return late
 
     async def announce_recovered(self, partitions: frozenset[int]) -> None:
@@ -161,7 +152,7 @@ class DurableTable(faust.Table[bytes, bytes]):
 
 async def read_to_end(
     reader: AIOKafkaConsumer, partitions: list[TopicPartition], *, only_last_batch: bool = False
-) -> AsyncIterator[tuple[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]]:
+) -> AsyncGenerator[tuple[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]], None]:
     """Everything that lies in `partitions` now, as (partition, records), in order for each.
 
     Whole fetches are taken up to the reported end, so an end that a broker reports too low by a part of its last

@@ -17,6 +17,7 @@ docs/adr/0002-faust-mends.md tells each story, and what is left.
 
 import asyncio
 import ssl
+from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Self
 
@@ -321,7 +322,7 @@ def recommended_options(settings: Settings) -> dict[str, Any]:
         "monitor": SilentMonitor(),
         # exactly_once is unmaintained (issues 517, 323, 440); state rows carry positions instead.
         "processing_guarantee": "at_least_once",
-        # One dictionary: RocksDB would be written before the changelog.
+        # Faust's own store stays empty: rows are in a `row_store`. Its RocksDB would be written before the changelog.
         "store": "memory://",
         # State is small, so a new owner reads it faster than a standby costs. Faust's own assignor stays in use,
         # because there is a table.
@@ -330,8 +331,8 @@ def recommended_options(settings: Settings) -> dict[str, Any]:
         "stream_wait_empty": True,
         "stream_recovery_delay": 0,
         "stream_buffer_maxsize": 4096,
-        # Nothing is kept there, but Faust makes the directory.
-        "datadir": str(settings.state_dir / "stream-processor"),
+        # Faust keeps nothing there, but makes the directory.
+        "datadir": str(data_dir(settings)),
         # Topics are made and checked by runtime.kafka.ensure_topics.
         "topic_allow_declare": False,
         "topic_disable_leader": True,
@@ -355,6 +356,11 @@ def recommended_options(settings: Settings) -> dict[str, Any]:
         # The worker serves its own health and metrics; Faust's /table and /router are open to anybody.
         "web_enabled": False,
     }
+
+
+def data_dir(settings: Settings) -> Path:
+    """Where a worker may put files."""
+    return settings.state_dir / "stream-processor"
 
 
 def _connection(settings: Settings) -> dict[str, Any]:

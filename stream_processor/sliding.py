@@ -93,7 +93,7 @@ class SlidingWindow:
             return
         head = region[crossing - self.rule.threshold + 1 : crossing + 1]
         chain = _chain(region[crossing + 1 :], head[-1].time, self.rule)
-        if follower and (follower.head[0] in head or follower.head[0] in chain):
+        if follower and not set(follower.head).isdisjoint((*head, *chain)):
             self._move_opening(follower, head, chain, item)
             return
         span = open_span(head, place)
@@ -117,7 +117,8 @@ class SlidingWindow:
             insort(self.state.loose, item)
             return
         _remove(self.state.loose, taken)
-        span.head = head
+        if head[0] <= span.head[0]:  # but where the rule has changed since it opened
+            span.head = head
         self.shift.outcome = "attached"
         self._give(span, taken)
 

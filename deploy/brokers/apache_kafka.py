@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.brokers.base import BrokerError
-from deploy.brokers.child import Child, StateInUseError, wait_until
+from deploy.brokers.child import wait_until
 from deploy.brokers.kafka_config import DATA_DIR, server_properties
 from deploy.brokers.kafka_jars import KAFKA_VERSION, Progress, fetch_jars, java_command, say_nothing, why_unavailable
 from deploy.brokers.kafka_jvm import (
@@ -20,25 +20,26 @@ from deploy.brokers.kafka_jvm import (
     publish_archive,
     shared_archive,
 )
-from deploy.brokers.ports import LOOPBACK, free_port, is_free
+from deploy.brokers.ports import LOOPBACK, free_port
 from deploy.brokers.probe import serves
+from deploy.server import Server
 
-_STOP_SECONDS: Final = 8.0
 _FORMAT_SECONDS: Final = 60
 _TRAINING_SECONDS: Final = 60.0
 
 
-class ApacheKafka:
+class ApacheKafka(Server):
     """One Apache Kafka whose data stays under `state_dir`/kafka; port 0 takes a free port and keeps it."""
 
-    name: Final = f"Apache Kafka {KAFKA_VERSION}"
+    name = f"Apache Kafka {KAFKA_VERSION}"
     limitations: Final[tuple[str, ...]] = ()
     supports_idempotence: Final = True
 
+    error = BrokerError
+    port_setting = "BROKER_PORT"
+
     def __init__(self, state_dir: Path, port: int = 0) -> None:
-        self.home = state_dir.resolve() / "kafka"
-        self.port = port or free_port()
-        self._child = Child(self.home / "lock")
+        super().__init__(state_dir / "kafka", port)
 
     @staticmethod
     def available() -> str | None:
@@ -63,57 +64,20 @@ class ApacheKafka:
         """Where clients find it."""
         return f"{LOOPBACK}:{self.port}"
 
-    @property
-    def pid(self) -> int | None:
-        """The Java process while it runs."""
-        return self._child.pid
-
-    def is_running(self) -> bool:
-        """Whether the Java process lives."""
-        return self._child.pid is not None
-
-    def start(self, timeout: float = 60) -> None:
-        """Start it on the data of its last run and wait until it serves.
-
-        Raises:
-            BrokerError: in one line, why it does not.
-        """
-        if self.is_running():
-            return
-        self.install()
-        archive = shared_archive(java_command() or "java")
-        self._launch(*([f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []))
-        try:
-            self._await_service(timeout)
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        """End it cleanly (its logs are flushed and need no recovery)."""
-        self._child.end(signal.SIGTERM, _STOP_SECONDS)
-
-    def kill(self) -> None:
-        """End it with SIGKILL."""
-        self._child.kill()
-
-    def _launch(self, *options: str) -> None:
-        try:
-            self._child.end_leftover()
-            if not is_free(self.port):
-                raise BrokerError(f"port {self.port} is in use: set BROKER_PORT to another one")
-            self._prepare()
-            self._child.spawn(
-                [*self._java(KAFKA_MAIN, *options), "server.properties"],
-                output=self.home / "console.log",
-                directory=self.home,
-            )
-        except StateInUseError as error:
-            raise BrokerError(f"{error}: set STATE_DIR to another directory") from error
-        except OSError as error:
-            raise BrokerError(f"cannot start {self.name} in {self.home}: {error}") from error
-
     def _prepare(self) -> None:
+        self.install()
+
+    def _spawn(self, *options: str) -> None:
+        self._make_ready()
+        archive = shared_archive(java_command() or "java")
+        quick = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() and not options else []
+        self._child.spawn(
+            [*self._java(KAFKA_MAIN, *quick, *options), "server.properties"],
+            output=self.home / "console.log",
+            directory=self.home,
+        )
+
+    def _make_ready(self) -> None:
         (self.home / "console.log").write_bytes(b"")
         (self.home / "server.properties").write_text(server_properties(self.port, free_port()))
         data = self.home / DATA_DIR

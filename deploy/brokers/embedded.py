@@ -2,18 +2,16 @@
 
 import os
 import shutil
-import signal
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from deploy.brokers.base import BrokerError
-from deploy.brokers.child import Child, StateInUseError, wait_until
-from deploy.brokers.ports import LOOPBACK, free_port, is_free
+from deploy.brokers.child import wait_until
+from deploy.brokers.ports import LOOPBACK
 from deploy.brokers.probe import serves
-
-_STOP_SECONDS: Final = 3.0
+from deploy.server import Server
 
 DEFECTS: Final[Mapping[str, str]] = {
     "end offset after a batch": "ListOffsets(latest) answers the base offset of the last batch + 1",
@@ -31,10 +29,10 @@ DEFECTS: Final[Mapping[str, str]] = {
 """Behaviours of the broker conformance suite that it fails, and how; a test notices when one is mended."""
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(Server):
     """One Tansu that keeps its records in memory; port 0 takes a free port and keeps it."""
 
-    name: Final = "Tansu 0.6 (embedded)"
+    name = "Tansu 0.6 (embedded)"
     limitations: Final[tuple[str, ...]] = (
         "for trying and testing",
         "keeps records in memory only",
@@ -42,57 +40,19 @@ class EmbeddedBroker:
     )
     supports_idempotence: Final = False
 
+    error = BrokerError
+    port_setting = "BROKER_PORT"
+    stop_seconds = 3.0
+
     def __init__(self, state_dir: Path, port: int = 0) -> None:
-        self.home = state_dir.resolve() / "tansu"
-        self.port = port or free_port()
-        self._child = Child(self.home / "lock")
+        super().__init__(state_dir / "tansu", port)
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients find it."""
         return f"{LOOPBACK}:{self.port}"
 
-    @property
-    def pid(self) -> int | None:
-        """The process while it runs."""
-        return self._child.pid
-
-    def is_running(self) -> bool:
-        """Whether its process lives."""
-        return self._child.pid is not None
-
-    def start(self, timeout: float = 60) -> None:
-        """Start it, empty, and wait until it serves.
-
-        Raises:
-            BrokerError: in one line, why it does not.
-        """
-        if self.is_running():
-            return
-        try:
-            self._launch()
-        except StateInUseError as error:
-            raise BrokerError(f"{error}: set STATE_DIR to another directory") from error
-        except OSError as error:
-            raise BrokerError(f"cannot start {self.name} in {self.home}: {error}") from error
-        try:
-            self._await_service(timeout)
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        """End it; its records are gone."""
-        self._child.end(signal.SIGTERM, _STOP_SECONDS)
-
-    def kill(self) -> None:
-        """End it with SIGKILL; its records are gone."""
-        self._child.kill()
-
-    def _launch(self) -> None:
-        self._child.end_leftover()
-        if not is_free(self.port):
-            raise BrokerError(f"port {self.port} is in use: set BROKER_PORT to another one")
+    def _spawn(self, *options: str) -> None:
         address = f"tcp://{self.bootstrap_servers}"
         (self.home / "tansu.log").write_bytes(b"")
         self._child.spawn(
@@ -103,6 +63,7 @@ class EmbeddedBroker:
                 *("--advertised-listener-url", address),
                 *("--storage-engine", "memory://tansu/"),
                 *("--cluster-id", "ops-assist"),
+                *options,
             ],
             output=self.home / "tansu.log",
             directory=self.home,

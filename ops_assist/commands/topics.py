@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from ops_assist.errors import CommandError
 from ops_assist.kafka_access import admin
 from ops_assist.output import print_json, print_table
 from ops_assist.running import kafka_settings
+from runtime.kafka import topic_configs
 from runtime.settings import Settings, load_settings
 from schemas.topics import EVENTS, TOPICS, TopicSpec
 
@@ -43,7 +42,7 @@ def topics(
 ) -> None:
     """Compare the topics that are there with those that the pipeline declares.
 
-    Fails when one is missing or has another number of partitions than ops.events.
+    Fails when one is missing, has another number of partitions than ops.events, or deletes what must be kept.
     """
     states = asyncio.run(_states(kafka_settings(load_settings(), bootstrap_servers)))
     if as_json:
@@ -57,7 +56,11 @@ def topics(
 
 
 def _misfits(state: TopicState) -> bool:
-    return any(difference.startswith("partitions ") for difference in state.differences)
+    """Whether services refuse to start with it."""
+    return any(
+        difference.startswith("partitions ") or difference.endswith(", declared compact")
+        for difference in state.differences
+    )
 
 
 async def _states(settings: Settings) -> list[TopicState]:
@@ -65,19 +68,9 @@ async def _states(settings: Settings) -> list[TopicState]:
         present = set(await client.list_topics())
         names = [topic.name for topic in TOPICS if topic.name in present]
         described = {item["topic"]: item for item in await client.describe_topics(names)} if names else {}
-        configs = await _configs(client, names)
+        configs = await topic_configs(client, names)
     wanted = len(described[EVENTS]["partitions"]) if EVENTS in described else None
     return [_state(topic, described.get(topic.name), configs.get(topic.name, {}), wanted) for topic in TOPICS]
-
-
-async def _configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """The settings of each topic, by name; brokers that do not tell one leave it out."""
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    found: dict[str, dict[str, str]] = {}
-    for answer in await client.describe_configs(resources) if resources else []:
-        for _, _, _, name, entries in answer.resources:
-            found[name] = {entry[0]: entry[1] for entry in entries}
-    return found
 
 
 def _state(

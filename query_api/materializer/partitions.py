@@ -13,6 +13,9 @@ OTHER: Final = "events_other"
 
 _FORMAT: Final = "events_%Y%m%d"
 
+BEFORE: Final = "events_before_"
+"""How the partition begins that holds what was there before there were days; then comes the day at which it ends."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -33,10 +36,11 @@ def plan(existing: Collection[str], now: datetime, retention_days: int) -> Plan:
     """
     today, cutoff = now.date(), now - timedelta(days=retention_days)
     wanted = (cutoff.date() + timedelta(days=n) for n in range((today - cutoff.date()).days + AHEAD_DAYS + 1))
-    days = dict(_days(existing))
+    ends = dict(_ends(existing))
+    before = max((end for name, end in ends.items() if name.startswith(BEFORE)), default=None)
     return Plan(
-        create=tuple(day for day in wanted if name_of(day) not in days),
-        drop=tuple(sorted(name for name, day in days.items() if bounds(day)[1] <= cutoff)),
+        create=tuple(day for day in wanted if name_of(day) not in ends and not (before and bounds(day)[1] <= before)),
+        drop=tuple(sorted(name for name, end in ends.items() if end <= cutoff)),
         cutoff=cutoff,
     )
 
@@ -52,7 +56,9 @@ def bounds(day: date) -> tuple[datetime, datetime]:
     return start, start + timedelta(days=1)
 
 
-def _days(names: Collection[str]) -> Iterator[tuple[str, date]]:
+def _ends(names: Collection[str]) -> Iterator[tuple[str, datetime]]:
     for name in names:
-        if name != OTHER:
-            yield name, datetime.strptime(name, _FORMAT).replace(tzinfo=UTC).date()
+        if name.startswith(BEFORE):
+            yield name, datetime.strptime(name, f"{BEFORE}%Y%m%d").replace(tzinfo=UTC)
+        elif name != OTHER:
+            yield name, bounds(datetime.strptime(name, _FORMAT).replace(tzinfo=UTC).date())[1]

@@ -5,10 +5,11 @@ from typing import Any
 
 import asyncpg
 
+from query_api.corrections import INSERT_CORRECTIONS, SHOW_CORRECTIONS
 from query_api.database import connect
 from query_api.materializer import statements
 from query_api.materializer.batch import Batch, Source
-from query_api.materializer.rows import as_json, columns
+from query_api.materializer.rows import as_json, columns, term_rows
 from query_api.materializer.upkeep import keep_up
 from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED
 
@@ -48,8 +49,8 @@ class Store:
             async with connection.transaction():
                 await _move_offsets(connection, batch)
                 if batch.events:
-                    await connection.execute(statements.INSERT_EVENTS, *columns(batch.events))
-                if batch.incidents or batch.analyses or batch.links:
+                    await connection.execute(statements.INSERT_AND_COUNT_EVENTS, *columns(batch.events))
+                if batch.incidents or batch.analyses or batch.links or batch.corrections:
                     await _write_incidents(connection, batch)
         for topic, count in batch.records.items():
             ROWS_MATERIALIZED.labels(topic).inc(count)
@@ -88,6 +89,8 @@ async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None
         changes += await _write_analyses(connection, batch)
     if batch.incidents:
         changes += await _write_records(connection, batch)
+    if batch.corrections:
+        changes += await _write_corrections(connection, batch)
     if batch.links:
         await _write_links(connection, batch)
     if changes:
@@ -97,8 +100,19 @@ async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None
 
 async def _write_analyses(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
     newer = await connection.fetch(statements.UPSERT_ANALYSES, as_json(batch.analyses))
-    shown = await connection.fetch(statements.SHOW_ANALYSES, [row["incident_key"] for row in newer])
+    keys = [row["incident_key"] for row in newer]
+    changed = set(keys)
+    terms = term_rows(row for row in batch.analyses if row["incident_key"] in changed)
+    await connection.execute(statements.FORGET_TERMS, keys)
+    await connection.execute(statements.INSERT_TERMS, as_json(terms))
+    shown = await connection.fetch(statements.SHOW_ANALYSES, keys)
     return [(row["id"], "analyzed") for row in shown]
+
+
+async def _write_corrections(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
+    new = await connection.fetch(INSERT_CORRECTIONS, as_json(batch.corrections))
+    shown = await connection.fetch(SHOW_CORRECTIONS, sorted({row["incident_key"] for row in new}))
+    return [(row["id"], "corrected") for row in shown]
 
 
 async def _write_records(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:

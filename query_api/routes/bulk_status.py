@@ -13,7 +13,7 @@ from query_api.routes.common import AWAY, ActorHeader, actor, json_body
 from query_api.routes.status import STATUS_SCHEMA, requested
 from query_api.status_change import WantedChange, make_change
 from runtime.problem import Problem
-from schemas.lifecycle import Status
+from schemas.lifecycle import STATUSES, Status
 
 MAX_INCIDENTS: Final = 500
 
@@ -51,14 +51,15 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         """As one by one: every change is in Kafka before the answer. What one cannot do does not undo the others."""
         body = await json_body(request)
         status, note = requested(body)
+        ids, seen = requested_ids(body), requested_seen(body)
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def one(incident_id: int) -> dict[str, Any]:
             async with limit:
-                change = WantedChange(status, note, actor(x_actor))
+                change = WantedChange(status, note, actor(x_actor), seen=seen.get(str(incident_id)))
                 return await _result(database, publisher, incident_id, change)
 
-        results = await asyncio.gather(*(one(incident_id) for incident_id in requested_ids(body)))
+        results = await asyncio.gather(*(one(incident_id) for incident_id in ids))
         failed = sum(result["status"] != _OK for result in results)
         content = {"changed": len(results) - failed, "failed": failed, "results": results}
         return JSONResponse(content, _SOME_FAILED if failed else _OK)
@@ -81,6 +82,18 @@ def requested_ids(body: Any) -> list[int]:
     if not isinstance(ids, list) or not 0 < len(ids) <= MAX_INCIDENTS or not all(type(each) is int for each in ids):
         raise Problem(422, f"ids: expected 1 to {MAX_INCIDENTS} ids of incidents")
     return list(dict.fromkeys(ids))
+
+
+def requested_seen(body: Any) -> dict[str, Status]:
+    """The statuses that the request's maker saw, by the ids of the incidents, as text.
+
+    Raises:
+        Problem: 422 where they are none.
+    """
+    seen = body.get("seen") or {}
+    if not isinstance(seen, dict) or not all(status in STATUSES for status in seen.values()):
+        raise Problem(422, f"seen: expected an object of ids and their statuses, each one of {', '.join(STATUSES)}")
+    return seen
 
 
 async def _result(database: Database, publisher: Publisher, incident_id: int, change: WantedChange) -> dict[str, Any]:
@@ -113,10 +126,15 @@ _REQUEST: Final[dict[str, Any]] = {
                         "items": {"type": "integer"},
                         "minItems": 1,
                         "maxItems": MAX_INCIDENTS,
-                    }
+                    },
+                    "seen": {
+                        "type": ["object", "null"],
+                        "description": "By id, the status that you saw; incidents that have another by now stay (412).",
+                        "additionalProperties": {"type": "string", "enum": list(STATUSES)},
+                    },
                 },
             },
-            "example": {"ids": [1, 2], "status": "resolved", "note": "the pool was raised"},
+            "example": {"ids": [1, 2], "status": "resolved", "note": "the pool was raised", "seen": {"1": "open"}},
         }
     },
 }

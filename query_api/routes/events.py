@@ -9,7 +9,7 @@ from query_api import queries
 from query_api.answers import EVENT, EventAnswer, problems, shown
 from query_api.database import Database
 from query_api.filters import EventFilter, event_filter
-from query_api.paging import Page, Part, links, list_response, page
+from query_api.paging import Page, links, list_response, page
 from query_api.routes.common import AWAY
 from query_api.text import clean
 from query_api.views import event_view
@@ -36,8 +36,7 @@ def router(database: Database) -> APIRouter:
         """Newest first by event time."""
         async with database.session() as session:
             found = await queries.events(session, wanted, part)
-        rows = Part([seen.row for seen in found.rows], found.before, found.after)
-        link = links(request.url, part, rows, queries.EVENT_ORDER)
+        link = links(request.url, part, queries.rows_of(found), queries.EVENT_ORDER)
         return list_response([event_view(*seen) for seen in found.rows], {"Link": link})
 
     @routes.get(

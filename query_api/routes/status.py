@@ -1,24 +1,29 @@
 """Changing the status of one incident."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import structlog
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from query_api.answers import CHANGED, StatusAnswer, problems, shown
 from query_api.database import Database
 from query_api.etag import etag
 from query_api.publisher import Publisher
-from query_api.routes.common import AWAY, NOT_FOUND, ActorHeader, IncidentId, actor, json_body
+from query_api.routes.common import (
+    AWAY,
+    CHANGED_SINCE,
+    NOT_FOUND,
+    NOTE_SCHEMA,
+    ActorHeader,
+    IfMatchHeader,
+    IncidentId,
+    actor,
+    json_body,
+    note_of,
+)
 from query_api.status_change import WantedChange, make_change
-from query_api.text import clean
 from runtime.problem import Problem
 from schemas.lifecycle import STATUSES, Status
-
-log = structlog.get_logger(__name__)
-
-MAX_NOTE: Final = 4_000
 
 
 def router(database: Database, publisher: Publisher) -> APIRouter:
@@ -39,7 +44,7 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         incident_id: IncidentId,
         request: Request,
         x_actor: ActorHeader = None,
-        if_match: Annotated[str | None, Header(description="The ETag that the change is based on.")] = None,
+        if_match: IfMatchHeader = None,
     ) -> Response:
         """Steps may be skipped forwards; `resolved` may be reopened; `closed` is final."""
         wanted, note = requested(await json_body(request))
@@ -60,11 +65,8 @@ def requested(body: Any) -> tuple[Status, str | None]:
         raise Problem(400, "Status is required in request body")
     if body["status"] not in STATUSES:
         raise Problem(400, f"Invalid status. Must be one of: {', '.join(STATUSES)}")
-    note = body.get("note")
-    if note is not None and (not isinstance(note, str) or len(note) > MAX_NOTE):
-        raise Problem(422, f"note: expected a string of at most {MAX_NOTE} characters")
     status: Status = body["status"]
-    return status, clean(note) if note else None
+    return status, note_of(body)
 
 
 STATUS_SCHEMA: Final[dict[str, Any]] = {
@@ -72,7 +74,7 @@ STATUS_SCHEMA: Final[dict[str, Any]] = {
     "required": ["status"],
     "properties": {
         "status": {"type": "string", "enum": list(STATUSES)},
-        "note": {"type": ["string", "null"], "maxLength": MAX_NOTE},
+        "note": NOTE_SCHEMA,
     },
 }
 _REQUEST: Final[dict[str, Any]] = {
@@ -87,7 +89,7 @@ _REQUEST: Final[dict[str, Any]] = {
 _PROBLEMS: Final = problems(
     status_400="Status is required in request body",
     status_409="The incident is closed, which is final; open a new one instead",
-    status_412="The incident has changed since you read it; read it again",
+    status_412=CHANGED_SINCE,
     status_422="note: expected a string of at most 4000 characters",
     status_413="The body is larger than 65536 bytes",
 )

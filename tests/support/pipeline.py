@@ -90,6 +90,10 @@ class Pipeline:
         process.terminate()
         assert _ended(process), f"{service} did not stop within 10 s of SIGTERM"
 
+    def signal(self, service: str, number: signal.Signals) -> None:
+        """Send a service a signal."""
+        self._running[service].send_signal(number)
+
     def freeze(self, service: str) -> None:
         """Stop a service in its tracks, as a machine that hangs would."""
         self._running[service].send_signal(signal.SIGSTOP)

@@ -7,7 +7,7 @@ import pytest
 
 from runtime.settings import load_settings
 from schemas.incident import AttachedEvent
-from schemas.timestamps import MICROSECONDS
+from schemas.timestamps import MICROSECONDS, to_rfc3339
 from tests.integration.query_api.conftest import Serve
 from tests.unit.query_api.view_records import START, Fill, Log, analysis, event, incident
 
@@ -202,3 +202,51 @@ async def test_without_schema_the_api_says_what_to_run(database_url: str, serve:
 
     assert answer.status_code == 503
     assert "python -m query_api.migrate" in answer.json()["detail"]
+
+
+async def test_events_of_a_service_with_their_places(api: httpx2.AsyncClient, fill: Fill) -> None:
+    """What the detection has seen: attributes, place in the log and time of receipt, newest first."""
+    log = Log()
+    log.events(event(0, service="team/one", attributes={"region": "eu-1"}), event(1, service="team/one"))
+    log.events(*(event(number) for number in range(7)))
+    await fill(log)
+    answer = await api.get("/api/v1/services/team%2Fone/events", params={"since": "2023-11-14T22:13:20Z"})
+    assert answer.status_code == 200, answer.text
+    newest, oldest = answer.json()
+    assert (newest["id"], newest["attributes"]) == ("e1", None)
+    assert oldest == {
+        "id": "e0",
+        "level": "ERROR",
+        "message": "pool exhausted, number 0",
+        "timestamp": "2023-11-14T22:13:20.000000Z",
+        "attributes": {"region": "eu-1"},
+        "partition": 0,
+        "offset": 0,
+        "index": 0,
+        "received_at": to_rfc3339(START),
+        "incident_id": None,
+    }
+    assert len((await api.get("/api/v1/services/checkout/events?limit=3&skip=5")).json()) == 2
+    assert (await api.get("/api/v1/services/checkout/events?until=2023-11-14T22:13:20Z")).json() == []
+
+
+@pytest.mark.usefixtures("four")
+async def test_a_service_that_never_sent_anything_is_not_found(api: httpx2.AsyncClient) -> None:
+    """Which is told from one that is silent in the time asked about."""
+    answer = await api.get("/api/v1/services/nobody/events")
+    assert (answer.status_code, answer.json()["detail"]) == (404, "No event of service nobody is known")
+
+
+async def test_an_event_stands_under_an_incident_of_each_rule(api: httpx2.AsyncClient, fill: Fill) -> None:
+    """Whichever was told first, and told again; elsewhere the event names the first of them."""
+    log = Log()
+    log.events(event(1))
+    log.incidents(incident("a"), incident("b", rule="timeouts"))
+    for key in ("b", "a"):
+        log.links(key, AttachedEvent(0, 0, START))
+    await fill(log)
+
+    ids = {item["key"]: item["id"] for item in (await api.get(INCIDENTS)).json()}
+    under = [(await api.get(f"{EVENTS}?incident_id={ids[key]}")).json() for key in ("a", "b")]
+    assert [[found["id"] for found in events] for events in under] == [["e1"], ["e1"]]
+    assert [found["incident_id"] for found in (await api.get(EVENTS)).json()] == [min(ids.values())]

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from ops_assist.front_door import join
+from ops_assist.front_door import FrontDoor, join
 from runtime import problem
 from runtime.health import health_router
 from runtime.settings import load_settings
@@ -72,6 +72,25 @@ def _query(life: Life) -> FastAPI:
     return app
 
 
+def _explain(life: Life) -> FastAPI:
+    app = life.app("explain")
+
+    @app.get("/api/v1/services/{service:path}/explain")
+    async def explain(service: str) -> dict[str, str]:
+        return {"by": f"explain {service}"}
+
+    return app
+
+
+def _door(life: Life, gateway: FastAPI | None = None, query: FastAPI | None = None) -> FrontDoor:
+    return join(
+        load_settings(_env_file=None, environment="test"),
+        gateway=gateway or _gateway(life),
+        query=query or _query(life),
+        explain=_explain(life),
+    )
+
+
 @pytest.fixture
 def life() -> Life:
     return Life()
@@ -79,8 +98,7 @@ def life() -> Life:
 
 @pytest.fixture
 def client(life: Life) -> Iterator[TestClient]:
-    door = join(load_settings(_env_file=None, environment="test"), gateway=_gateway(life), query=_query(life))
-    with TestClient(door) as client:
+    with TestClient(_door(life)) as client:
         yield client
 
 
@@ -95,6 +113,15 @@ def test_everything_else_is_the_query_apis(client: TestClient) -> None:
     assert client.get("/api/v1/incidents/7").json() == {"by": "query 7"}
     missing = client.get("/nowhere")
     assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("service", ["checkout", "team-1%2Fcheckout"])
+def test_questions_why_go_to_explain(client: TestClient, service: str) -> None:
+    """Whatever characters the name of the service has; another method is its own 405."""
+    path = f"/api/v1/services/{service}/explain"
+    assert client.get(path).json() == {"by": f"explain {service.replace('%2F', '/')}"}
+    assert client.post(path).status_code == 405
+    assert "/api/v1/services/{service}/explain" in client.get("/openapi.json").json()["paths"]
 
 
 def test_a_method_that_nobody_takes_names_all_that_are_taken(client: TestClient) -> None:
@@ -132,18 +159,16 @@ def test_the_service_routes_are_its_own(client: TestClient) -> None:
     assert client.post("/health").status_code == 405
 
 
-def test_both_lifespans_begin_and_end(life: Life) -> None:
+def test_all_lifespans_begin_and_end(life: Life) -> None:
     """Each app connects at the start and lets go at the end, the last first."""
-    door = join(load_settings(_env_file=None), gateway=_gateway(life), query=_query(life))
-    with TestClient(door):
-        assert life.notes == ["gateway began", "query began"]
-    assert life.notes[2:] == ["query ended", "gateway ended"]
+    with TestClient(_door(life)):
+        assert life.notes == ["gateway began", "query began", "explain began"]
+    assert life.notes[3:] == ["explain ended", "query ended", "gateway ended"]
 
 
 def test_it_is_ready_only_when_both_are(life: Life) -> None:
     """/readyz is 503 with the reason of the app that is not ready."""
-    door = join(load_settings(_env_file=None), gateway=_gateway(life, _away), query=_query(life))
-    with TestClient(door) as client:
+    with TestClient(_door(life, gateway=_gateway(life, _away))) as client:
         answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["reasons"] == {"ingest_gateway": "dependency: no broker"}
@@ -153,5 +178,5 @@ def test_endless_answers_are_ended_before_a_stop(life: Life) -> None:
     """The hooks that an app has for its shutdown are the door's too."""
     query = _query(life)
     query.state.before_shutdown = [life.notes.clear]
-    door = join(load_settings(_env_file=None), gateway=_gateway(life), query=query)
+    door = _door(life, query=query)
     assert door.state.before_shutdown == [life.notes.clear]

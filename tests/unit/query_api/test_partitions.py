@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.materializer.partitions import AHEAD_DAYS, OTHER, bounds, name_of, plan
+from query_api.materializer.partitions import AHEAD_DAYS, BEFORE, OTHER, bounds, name_of, plan
 
 DAYS = st.dates(date(2000, 1, 1), date(2100, 1, 1))
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))  # noqa: DTZ001
@@ -30,3 +30,14 @@ def test_no_event_goes_before_its_time(now: datetime, days: int, there: set[date
     for day in there:
         assert (name_of(day) in wanted.drop) == (bounds(day)[1] <= now - timedelta(days=days))
     assert OTHER not in wanted.drop
+
+
+@given(MOMENTS, st.integers(1, 90), st.integers(-100, 3))
+def test_what_was_there_before_there_were_days_holds_theirs(now: datetime, days: int, shift: int) -> None:
+    """No day is made that it covers, every later one is; it goes as a whole when the last of it is old enough."""
+    end = bounds((now + timedelta(days=shift)).date())[0]
+    wanted = plan([OTHER, f"{BEFORE}{end:%Y%m%d}"], now, days)
+
+    needed = {(now + timedelta(days=shift)).date() for shift in range(-days, AHEAD_DAYS + 1)}
+    assert set(wanted.create) == {day for day in needed if bounds(day)[0] >= end}
+    assert bool(wanted.drop) == (end <= now - timedelta(days=days))

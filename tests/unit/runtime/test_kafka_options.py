@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.kafka import TopicsUnsuitable, _check_partitions, connection_options, make_producer
+from runtime.kafka import TopicsUnsuitable, _check_kept, _check_partitions, connection_options, make_producer
 from runtime.settings import Settings, load_settings
-from schemas.topics import EVENTS, INCIDENTS, MAX_RECORD_BYTES
+from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS, INCIDENTS, MAX_RECORD_BYTES
 
 
 def _settings(**overrides: object) -> Settings:
@@ -58,3 +58,15 @@ def test_topics_that_are_not_co_partitioned_are_named() -> None:
     _check_partitions({EVENTS: 6, INCIDENTS: 6}, 6)
     with pytest.raises(TopicsUnsuitable, match=r"ops\.incidents has 3.*give them 6 partitions"):
         _check_partitions({EVENTS: 6, INCIDENTS: 3}, 6)
+
+
+@pytest.mark.parametrize("policy", ["delete", "compact,delete"])
+def test_a_topic_that_forgets_what_must_be_kept_is_named(policy: str) -> None:
+    """With the command that mends it."""
+    with pytest.raises(TopicsUnsuitable, match=f"changelog has cleanup.policy {policy},.*cleanup.policy=compact"):
+        _check_kept({DETECTION_CHANGELOG: {"cleanup.policy": policy}})
+
+
+def test_what_may_be_deleted_and_what_is_not_told_is_let_be() -> None:
+    """Events are kept for days as declared or otherwise; some brokers tell no settings."""
+    _check_kept({EVENTS: {"cleanup.policy": "compact"}, INCIDENT_STATUS: {"cleanup.policy": "delete"}, INCIDENTS: {}})

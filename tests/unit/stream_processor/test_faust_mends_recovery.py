@@ -4,7 +4,7 @@ A test called `test_plain_...` fails when a new Faust no longer has the fault: i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +20,11 @@ from mode.utils.queues import FlowControlEvent, FlowControlQueue
 from runtime.settings import Settings, load_settings
 from stream_processor import durable_table, faust_mends
 from stream_processor.batching import BatchConsumer, consumer_of
+from stream_processor.disk_rows import DiskRows
 from stream_processor.durable_table import DurableTable, PartitionLost, send_durably
 from stream_processor.faust_mends import SoundRecovery, WrongFaustVersion
 from stream_processor.outgoing import Outgoing
+from stream_processor.row_store import MemoryRows
 
 SOURCE = TP("events", 0)
 CHANGELOG = TP("changelog", 0)
@@ -204,12 +206,15 @@ def settings(tmp_path: Path) -> Settings:
     return load_settings(_env_file=None, kafka_bootstrap_servers="127.0.0.1:1", state_dir=tmp_path)
 
 
-@pytest.fixture
-def table(app: faust.App) -> DurableTable:
-    """Its table."""
-    made = app.Table("rows", key_type=bytes, value_type=bytes)
+@pytest.fixture(params=["memory", "disk"])
+def table(request: pytest.FixtureRequest, app: faust.App, tmp_path: Path) -> Iterator[DurableTable]:
+    """Its table, on each store."""
+    store = MemoryRows() if request.param == "memory" else DiskRows(tmp_path / "rows")
+    made = app.Table("rows", key_type=bytes, value_type=bytes, row_store=store)
     assert isinstance(made, DurableTable)
-    return made
+    yield made
+    if isinstance(store, DiskRows):
+        store.close()
 
 
 class Broker:
@@ -233,7 +238,7 @@ def use(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable_table, "_RETRY_SECONDS", 0)
 
 
-async def test_rows_are_in_memory_once_the_broker_has_them(
+async def test_rows_are_in_the_store_once_the_broker_has_them(
     table: DurableTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One changelog record for each row, in the partition it belongs to; None deletes."""
@@ -249,7 +254,7 @@ async def test_rows_are_in_memory_once_the_broker_has_them(
     ]
 
 
-async def test_a_row_that_the_broker_refuses_is_not_in_memory(
+async def test_a_row_that_the_broker_refuses_is_not_in_the_store(
     table: DurableTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error reaches the caller, who must not acknowledge the event."""

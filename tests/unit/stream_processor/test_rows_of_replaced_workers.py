@@ -1,5 +1,6 @@
 """A worker that was frozen in the middle of a write sends it when it wakes up, behind what its successor wrote."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,9 @@ import msgspec
 import pytest
 from aiokafka.structs import TopicPartition
 
+from stream_processor.disk_rows import DiskRows
 from stream_processor.durable_table import DurableTable
+from stream_processor.row_store import MemoryRows
 from stream_processor.span import Span
 from stream_processor.state import EndedRow, ServiceState, ended_row, new_state, read_state, state_rows, supersedes
 
@@ -96,10 +99,12 @@ class Changelog:
         return {self.tp: records}
 
 
-async def test_recovery_takes_the_newest_row_wherever_it_lies() -> None:
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+async def test_recovery_takes_the_newest_row_wherever_it_lies(kind: str, tmp_path: Path) -> None:
     """What its successor had counted is not forgotten; rows of other kinds are taken as they come."""
     app = faust.App("recovering", broker="kafka://127.0.0.1:1", Table=DurableTable)
-    table = app.Table("rows", partitions=1, key_type=bytes, value_type=bytes, supersedes=supersedes)
+    store = MemoryRows() if kind == "memory" else DiskRows(tmp_path)
+    table = app.Table("rows", partitions=1, key_type=bytes, value_type=bytes, supersedes=supersedes, row_store=store)
     assert isinstance(table, DurableTable)
     (key, newest), (_, late) = row_of(state_at(9)), row_of(state_at(7))
 
@@ -109,3 +114,5 @@ async def test_recovery_takes_the_newest_row_wherever_it_lies() -> None:
     )
 
     assert dict(table.rows(0)) == {key: newest, b"i1": b"y"}
+    if isinstance(store, DiskRows):
+        store.close()
