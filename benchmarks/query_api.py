@@ -56,10 +56,13 @@ class Paths:
                 3, lambda: f"/api/v1/incidents?status_filter=closed&skip={self._random.randrange(incidents // 2)}",
             ),
             "list, deep page by Link": (6, lambda: self._follow("/api/v1/incidents?skip=500000&sort=-last_event_at")),
+            "counts of all": (4, lambda: "/api/v1/incidents/counts"),
             "detail": (24, lambda: f"/api/v1/incidents/{self._recent()}"),
             "events of an incident": (4, lambda: f"/api/v1/events?incident_id={self._recent()}"),
             "events, first page": (2, lambda: "/api/v1/events"),
-            "events, one service": (1, lambda: f"/api/v1/events?service={self._service()}&level=ERROR"),
+            "events, one service and level": (2, lambda: f"/api/v1/events?service={self._service()}&level=ERROR"),
+            "events, one service, any level": (1, lambda: f"/api/v1/events?service={self._service()}"),
+            "events, a level that nobody sends": (1, lambda: "/api/v1/events?level=FATAL"),
             "events, deep page by Link": (1, lambda: self._follow("/api/v1/events?skip=100000")),
         }  # fmt: skip
 

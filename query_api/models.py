@@ -84,7 +84,7 @@ class IncidentRow(SQLModel, table=True):
             postgresql_where=text("merged_into IS NULL AND status IN ('open', 'investigating')"),
         ),
         Index(
-            "incidents_corrected",
+            "incidents_by_corrected",
             "created_at",
             "id",
             postgresql_where=text("merged_into IS NULL AND correction_id IS NOT NULL"),

@@ -43,7 +43,7 @@ _TEXT: Final = """
     USING gin (summary gin_trgm_ops, service gin_trgm_ops, category gin_trgm_ops) WHERE merged_into IS NULL
 """
 _CORRECTED: Final = """
-    CREATE INDEX incidents_corrected ON incidents (created_at, id)
+    CREATE INDEX incidents_by_corrected ON incidents (created_at, id)
     WHERE merged_into IS NULL AND correction_id IS NOT NULL
 """
 _TRIGGERS: Final = (

@@ -91,8 +91,9 @@ async def test_events_of_before_are_counted_when_counting_begins(view_url: str, 
     """A view from before migration 0003 has its services, and the counts of the last days, from the first moment."""
     await rows(
         """
-        INSERT INTO events (partition, record_offset, idx, id, service, level, message, event_time)
-        SELECT 0, n, 0, 'e' || n, 'cart', 'ERROR', 'm', now() - make_interval(days => n) FROM generate_series(0, 8) n
+        INSERT INTO events (partition, record_offset, idx, id, service, level, message, event_time, received_at)
+        SELECT 0, n, 0, 'e' || n, 'cart', 'ERROR', 'm', now() - make_interval(days => n), now()
+        FROM generate_series(0, 8) n
         """
     )
     engine = _engine(view_url)

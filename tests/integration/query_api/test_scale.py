@@ -13,8 +13,9 @@ from alembic import command
 from sqlalchemy import Connection, text
 
 from query_api.filters import SORTS
-from query_api.materializer.partitions import name_of
+from query_api.materializer.partitions import BEFORE, name_of
 from query_api.materializer.store import Store
+from query_api.materializer.upkeep import keep_up
 from query_api.migrate import _engine, alembic_config, migrate
 from schemas.analysis import Severity
 from schemas.incident import AttachedEvent
@@ -207,7 +208,11 @@ async def test_migration_keeps_what_was_there(database_url: str) -> None:
 
     connection_: Any = await asyncpg.connect(database_url)
     try:
-        assert await connection_.fetchval("SELECT count(*) FROM events WHERE received_at > now() - interval '1h'") == 30
+        assert await connection_.fetchval("SELECT count(*) FROM events WHERE received_at = event_time") == 30
+        held = await connection_.fetch("SELECT DISTINCT tableoid::regclass::text AS name FROM events")
+        assert [row["name"].startswith(BEFORE) for row in held] == [True]
+        assert not await keep_up(connection_, 7)
+        assert await connection_.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass") == 4
         assert await connection_.fetchval("SELECT incidents FROM incident_counts WHERE service = ''") == 3
         assert await connection_.fetchval("SELECT max(id) FROM incident_ids") == 7
     finally:
