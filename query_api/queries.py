@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from query_api.filters import EventFilter, IncidentFilter, sort_columns
 from query_api.models import AnalysisRow, CorrectionRow, EventRow, IncidentEventRow, IncidentRow
@@ -13,6 +15,8 @@ from query_api.paging import Columns, Cursor, Page, Part, beyond, in_order, pars
 from query_api.totals import Totals, first_of_page
 
 MAX_ID: Final = 2**31 - 1
+
+_DETAILS: Final[Columns] = (IncidentRow.samples, IncidentRow.timeline, IncidentRow.minutes, IncidentRow.reason)
 
 _SHALLOW: Final = 500
 """To skip so many costs less than to find out where to begin."""
@@ -37,7 +41,7 @@ async def incidents(
     cursor = parse_cursor(page.cursor, columns) if page.cursor else None
     if cursor:
         statement = (
-            select(IncidentRow)
+            _listed()
             .where(*wanted.conditions, beyond(columns, cursor, descending=wanted.descending))
             .order_by(*in_order(columns, descending=wanted.descending != cursor.backwards))
             .limit(page.limit + 1)
@@ -80,7 +84,12 @@ async def _rows(
     order = in_order(sort_columns(wanted.sort), descending=stretch.descending)
     ids = select(IncidentRow.id).where(*wanted.conditions, *begin).order_by(*order)
     stretched = ids.offset(stretch.skip).limit(stretch.size)
-    return (await session.exec(select(IncidentRow).where(col(IncidentRow.id).in_(stretched)).order_by(*order))).all()
+    return (await session.exec(_listed().where(col(IncidentRow.id).in_(stretched)).order_by(*order))).all()
+
+
+def _listed() -> SelectOfScalar[IncidentRow]:
+    """Incidents without what only their details show: to read a hundred timelines takes longer than to find them."""
+    return select(IncidentRow).options(*(defer(column, raiseload=True) for column in _DETAILS))
 
 
 async def incident(session: AsyncSession, incident_id: int) -> IncidentRow | None:

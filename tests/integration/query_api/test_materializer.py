@@ -19,12 +19,14 @@ from query_api.rebuild import rebuild
 from runtime.kafka import make_consumer, make_producer
 from runtime.settings import Settings
 from schemas.codec import encode
+from schemas.correction import Correction
+from schemas.incident import AttachedEvent, IncidentEvents
 from schemas.placement import home_partition
-from schemas.topics import EVENTS, INCIDENTS
+from schemas.topics import ANALYSES, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
 from tests.integration.query_api.running import materializing
 from tests.support.brokers import both_brokers
 from tests.support.waiting import eventually
-from tests.unit.query_api.view_records import Rows, event, incident
+from tests.unit.query_api.view_records import START, Rows, analysis, event, incident
 
 pytestmark = both_brokers
 
@@ -219,7 +221,10 @@ async def test_rebuilt_view_is_the_same_with_the_same_ids(
 ) -> None:
     """Filled by the running materializer or else by the rebuild; a lost database gets ids in the topic's order."""
     services = [f"rebuilt-{number}" for number in range(5)]
-    tables = ("incidents", "events", "incident_counts", "analyses", "incident_events")
+    tables = (
+        "incidents", "events", "incident_counts", "incident_days", "analyses", "incident_events", "services",
+        "service_minutes", "corrections", "incident_terms",
+    )  # fmt: skip
     progress: list[tuple[int, int]] = []
 
     def watch(_: str, done: int, total: int) -> None:
@@ -231,11 +236,13 @@ async def test_rebuilt_view_is_the_same_with_the_same_ids(
     async with materializing(settings) as materializer:
         for service in services:
             await _send(producer, service, range(3))
+        await _send_what_belongs_to(producer, "rebuilt-0")
         await eventually(lambda: _rebuilt_are_there(rows), what="the first filling")
         # As an interleaving that no reading of the topics would give.
         await rows("UPDATE incident_ids SET id = id + 1000 WHERE key IN ('rebuilt-1', 'rebuilt-3')")
         await rows("UPDATE incidents i SET id = n.id FROM incident_ids n WHERE n.key = i.key")
         before = await contents()
+        assert all(before), dict(zip(tables, map(len, before), strict=True))
         by_the_running = await rebuild(settings, watch)
         assert await contents() == before
         assert await materializer.database_check() is None
@@ -253,7 +260,18 @@ async def test_rebuilt_view_is_the_same_with_the_same_ids(
     assert lost.numbered >= len(expected) > 0  # a record that PostgreSQL refuses has its number all the same
 
 
+async def _send_what_belongs_to(producer: AIOKafkaProducer, service: str) -> None:
+    home = home_partition(service, 3)
+    links = IncidentEvents(service, service, home, [AttachedEvent(0, 0, START)])
+    correction = Correction(change_id="c1", incident_key=service, actor="ada", at=START, severity="P1")
+    for topic, record in ((INCIDENT_EVENTS, links), (ANALYSES, analysis(service)), (CORRECTIONS, correction)):
+        await producer.send_and_wait(topic, encode(record), service.encode(), home)
+
+
 async def _rebuilt_are_there(rows: Rows) -> bool:
+    corrected = await rows("SELECT FROM incidents WHERE key = 'rebuilt-0' AND severity = 'P1' AND summary LIKE 'The%'")
+    if not corrected or not await rows("SELECT FROM incident_events"):
+        return False
     events = await rows("SELECT FROM events WHERE service LIKE 'rebuilt-%'")
     incidents = await rows("SELECT FROM incidents WHERE service LIKE 'rebuilt-%' AND version = 3")
     return len(events) == 15 and len(incidents) == 5

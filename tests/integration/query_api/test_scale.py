@@ -1,6 +1,7 @@
 """What makes large views quick must not make them wrong: counts, deep pages and retention against naive answers."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -18,6 +19,7 @@ from query_api.materializer.store import Store
 from query_api.materializer.upkeep import keep_up
 from query_api.migrate import _engine, alembic_config, migrate
 from schemas.analysis import Severity
+from schemas.correction import Correction
 from schemas.incident import AttachedEvent
 from schemas.lifecycle import STATUSES
 from schemas.timestamps import MICROSECONDS
@@ -50,11 +52,20 @@ async def many(fill: Fill) -> None:
             for number in range(0, COUNT, 2)
         )
     )
+    log.corrections(
+        *(
+            Correction(f"c{number}", f"k{number}", "ada", START, severity=None if number % 21 == 0 else "P1")
+            for number in range(0, COUNT, 7)
+        )
+    )
     await fill(log)
 
 
 async def _everything(rows: Rows) -> list[dict[str, Any]]:
-    return await rows("SELECT * FROM incidents WHERE merged_into IS NULL")
+    return await rows(
+        "SELECT i.*, c.severity IS NOT NULL AS corrected FROM incidents i"
+        " LEFT JOIN corrections c ON c.incident_key = i.key WHERE merged_into IS NULL"
+    )
 
 
 FILTERS = [
@@ -68,6 +79,9 @@ FILTERS = [
     {"until": "2023-11-21T00:00:00Z"},
     {"since": "2023-11-20T05:00:00Z", "until": "2023-11-20T07:00:00Z"},
     {"since": "2023-11-20T05:00:00Z", "service": "s0"},
+    {"corrected": "true"},
+    {"corrected": "false", "status_filter": "open"},
+    {"corrected": "false", "service": "s1", "since": "2023-11-20T05:00:00Z"},
     {"q": "EXHAUSTED"},
     {"q": "s1", "status_filter": "open"},
 ]
@@ -80,6 +94,7 @@ def _matches(row: dict[str, Any], wanted: dict[str, str]) -> bool:
         "service": lambda value: row["service"] == value,
         "severity": lambda value: row["severity"] == value,
         "category": lambda value: row["category"] == value,
+        "corrected": lambda value: row["corrected"] == (value == "true"),
         "since": lambda value: row["created_at"] >= datetime.fromisoformat(value),
         "until": lambda value: row["created_at"] < datetime.fromisoformat(value),
         "q": lambda value: any(value.lower() in each for each in texts),
@@ -102,6 +117,17 @@ async def test_totals_and_deep_pages_are_those_of_a_naive_list(api: httpx2.Async
             assert answer.headers["x-total-count"] == str(len(expected)), wanted
             assert [item["id"] for item in answer.json()] == expected[max(0, skip) :][:7], (wanted, sort, skip)
             assert ("next" in answer.links) == (max(0, skip) + 7 < len(expected))
+
+
+@pytest.mark.usefixtures("many")
+async def test_counts_are_those_of_a_naive_list(api: httpx2.AsyncClient, rows: Rows) -> None:
+    """By status and severity, under every filter: those that the database keeps as those that are counted."""
+    everything = await _everything(rows)
+    for wanted in FILTERS:
+        answer = (await api.get(f"{INCIDENTS}/counts", params=wanted)).json()
+        expected = Counter((row["status"], row["severity"]) for row in everything if _matches(row, wanted))
+        shown = {(s, each): n for s, by_severity in answer["by_status"].items() for each, n in by_severity.items()}
+        assert (answer["total"], {kind: n for kind, n in shown.items() if n}) == (expected.total(), dict(expected))
 
 
 @pytest.mark.usefixtures("many")

@@ -8,9 +8,10 @@ from query_api.materializer.batch import Batch, Source, make_batch
 from query_api.materializer.rows import Record
 from schemas.analysis import Analysis, Evidence
 from schemas.codec import encode
+from schemas.correction import Correction
 from schemas.incident import AttachedEvent, Change, EventPosition, Incident, IncidentEvents, MinuteCount
 from schemas.timestamps import MICROSECONDS
-from schemas.topics import ANALYSES, EVENTS, INCIDENT_EVENTS, INCIDENTS
+from schemas.topics import ANALYSES, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
 
 Rows = Callable[[str], Awaitable[list[dict[str, Any]]]]
 """Gives the rows of a query."""
@@ -99,6 +100,11 @@ class Log:
         """Write analysis records."""
         for record in records:
             self.append(ANALYSES, encode(record))
+
+    def corrections(self, *records: Correction) -> None:
+        """Write corrections."""
+        for record in records:
+            self.append(CORRECTIONS, encode(record))
 
     def events(self, *events: dict[str, Any], partition: int = 0) -> None:
         """Write events, each in a record of its own."""
