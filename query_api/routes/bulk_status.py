@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from query_api.answers import BulkStatusAnswer, problems, shown
 from query_api.database import Database, DatabaseAway
 from query_api.publisher import BrokerAway, Publisher
-from query_api.routes.common import AWAY, ActorHeader, actor, json_body
+from query_api.routes.common import AWAY, ActorHeader, actor, json_body, refuse_reading
 from query_api.routes.status import STATUS_SCHEMA, requested
 from query_api.status_change import WantedChange, make_change
 from runtime.problem import Problem
@@ -64,11 +64,7 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         content = {"changed": len(results) - failed, "failed": failed, "results": results}
         return JSONResponse(content, _SOME_FAILED if failed else _OK)
 
-    @routes.api_route("/status", methods=["GET", "HEAD"], include_in_schema=False)
-    async def not_to_be_read() -> Response:
-        """Without this, "status" would be taken for an incident's id."""
-        raise Problem(405, "Statuses are changed here, with PATCH", headers={"Allow": "PATCH"})
-
+    refuse_reading(routes, "/status", Problem(405, "Statuses are changed here, with PATCH", headers={"Allow": "PATCH"}))
     return routes
 
 
@@ -90,7 +86,7 @@ def requested_seen(body: Any) -> dict[str, Status]:
     Raises:
         Problem: 422 where they are none.
     """
-    seen = body.get("seen") or {}
+    seen = {} if body.get("seen") is None else body["seen"]
     if not isinstance(seen, dict) or not all(status in STATUSES for status in seen.values()):
         raise Problem(422, f"seen: expected an object of ids and their statuses, each one of {', '.join(STATUSES)}")
     return seen

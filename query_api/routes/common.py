@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import Header, Path, Request
+from fastapi import APIRouter, Header, Path, Request, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api import queries
@@ -83,6 +83,14 @@ def check_tag(row: IncidentRow, if_match: str | None) -> None:
     """Raise `Problem` 412 where the incident has changed since the request's maker read it."""
     if not matches(if_match, etag(row)):
         raise Problem(412, CHANGED_SINCE, headers={"ETag": etag(row)})
+
+
+def refuse_reading(routes: APIRouter, path: str, problem: Problem) -> None:
+    """Answer GET at `path` with `problem`: else the last part of the path would be taken for an incident's id."""
+
+    @routes.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)
+    async def refused() -> Response:
+        raise problem
 
 
 async def json_body(request: Request) -> Any:

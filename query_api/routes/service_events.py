@@ -58,7 +58,10 @@ def router(database: Database) -> APIRouter:
         response_model=list[PlacedEventAnswer],
         summary="Events of one service with their places in the log",
         responses={200: shown([PLACED_EVENT], "A bare array, newest first by event time.")}
-        | problems(status_404="No event of service checkout is known")
+        | problems(
+            status_404="No event of service checkout is known",
+            status_422="limit: Input should be less than or equal to 1000",
+        )
         | AWAY,
     )
     async def service_events(

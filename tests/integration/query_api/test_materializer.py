@@ -231,7 +231,9 @@ async def test_rebuilt_view_is_the_same_with_the_same_ids(
         progress.append((done, total))
 
     async def contents() -> list[Any]:
-        return [await rows(f"SELECT * FROM {table} t ORDER BY t::text") for table in tables]
+        # What was counted and is gone again may stand there as 0.
+        kept = "to_jsonb(t)->>'incidents' IS DISTINCT FROM '0'"
+        return [await rows(f"SELECT * FROM {table} t WHERE {kept} ORDER BY t::text") for table in tables]
 
     async with materializing(settings) as materializer:
         for service in services:

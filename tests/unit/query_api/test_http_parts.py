@@ -210,7 +210,7 @@ def test_answers_keep_their_documented_shape() -> None:
     [
         "incidents?status_filter=new", "incidents?sort=sideways", "incidents?severity=P9", "incidents?category=x",
         "incidents?limit=0", "incidents?limit=1001", "incidents?skip=-1", "incidents?since=yesterday",
-        "incidents?since=2026-01-01T00:00:00", "incidents?until=0001-01-01T00:00:00%2B10:00",
+        "incidents?since=2026-01-01T00:00:00", "incidents?since=0.5", "incidents?until=0001-01-01T00:00:00%2B10:00",
         "events?level=LOUD", "events?limit=0", "events?incident_id=x",
     ],
 )  # fmt: skip
