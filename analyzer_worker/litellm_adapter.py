@@ -99,6 +99,15 @@ class LiteLLM:
         return _reply(response)
 
 
+async def close_connections() -> None:
+    """Close what litellm keeps open for the next call; it does so itself only as the process ends."""
+    if not _library.cache_info().currsize:
+        return
+    litellm = _library()
+    await litellm.close_litellm_async_clients()
+    litellm.in_memory_llm_clients_cache.flush_cache()
+
+
 def _options(model: str, settings: Settings) -> dict[str, Any]:
     # A server of one's own speaks one provider's language: models of another keep their own address.
     is_its_own = _provider(model) == _provider(model_name(settings))
