@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from query_api.answers import BulkStatusAnswer, problems, shown
 from query_api.database import Database, DatabaseAway
 from query_api.publisher import BrokerAway, Publisher
-from query_api.routes.common import AWAY, ActorHeader, actor, json_body, refuse_reading
+from query_api.routes.common import AWAY, ActorHeader, actor, json_body, refuse_reading, whole
 from query_api.routes.status import STATUS_SCHEMA, requested
 from query_api.status_change import WantedChange, make_change
 from runtime.problem import Problem
@@ -75,9 +75,10 @@ def requested_ids(body: Any) -> list[int]:
         Problem: 422 where they are none, too many or no integers.
     """
     ids = body.get("ids") if isinstance(body, dict) else None
-    if not isinstance(ids, list) or not 0 < len(ids) <= MAX_INCIDENTS or not all(type(each) is int for each in ids):
+    numbers = [whole(each) for each in ids] if isinstance(ids, list) else []
+    if not 0 < len(numbers) <= MAX_INCIDENTS or not all(type(each) is int for each in numbers):
         raise Problem(422, f"ids: expected 1 to {MAX_INCIDENTS} ids of incidents")
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys(numbers))
 
 
 def requested_seen(body: Any) -> dict[str, Status]:

@@ -93,6 +93,11 @@ def refuse_reading(routes: APIRouter, path: str, problem: Problem) -> None:
         raise problem
 
 
+def whole(value: Any) -> Any:
+    """A number of a body: JSON knows no integers, and 1.0 is one to JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 async def json_body(request: Request) -> Any:
     """The JSON value of a small body; None where it is empty.
 

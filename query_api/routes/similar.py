@@ -10,7 +10,7 @@ from msgspec.json import encode
 from query_api import queries
 from query_api.answers import SIMILAR, SimilarAnswer, problems, shown
 from query_api.database import Database
-from query_api.routes.common import AWAY, NOT_FOUND, IncidentId, found_incident, json_body, refuse_reading
+from query_api.routes.common import AWAY, NOT_FOUND, IncidentId, found_incident, json_body, refuse_reading, whole
 from query_api.similarity.search import similar
 from query_api.similarity.terms import MAX_TEXTS, terms_of
 from query_api.text import clean
@@ -76,7 +76,8 @@ def requested(body: Any) -> Wanted:
         Problem: 422 where it is not in the form that the documentation gives.
     """
     try:
-        return msgspec.convert(body, Wanted)
+        limited = isinstance(body, dict) and "limit" in body
+        return msgspec.convert(body | {"limit": whole(body["limit"])} if limited else body, Wanted)
     except msgspec.ValidationError as error:
         raise Problem(422, f"{error}: give texts, and optionally service, exclude (a key) and limit") from error
 
