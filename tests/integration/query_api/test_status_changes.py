@@ -283,6 +283,20 @@ async def test_change_of_many_tells_what_became_of_each(pipeline: Pipeline) -> N
     assert (again.status_code, again.json()["changed"], again.json()["failed"]) == (200, 1, 0)
 
 
+async def test_change_of_many_leaves_what_was_changed_since_it_was_seen(pipeline: Pipeline) -> None:
+    """412 for an incident that has another status than the one that the person chose it with; nothing is written."""
+    body = {"ids": [pipeline.id], "status": "closed", "seen": {str(pipeline.id): "investigating"}}
+    outrun = await pipeline.api.patch("/api/v1/incidents/status", json=body)
+    refused = await pipeline.api.patch("/api/v1/incidents/status", json=body | {"seen": ["open"]})
+    before = await pipeline.changes()
+    made = await pipeline.api.patch("/api/v1/incidents/status", json=body | {"seen": {str(pipeline.id): "open"}})
+
+    detail = "The incident is open by now; it was investigating when you chose it"
+    assert outrun.json()["results"] == [{"incident_id": pipeline.id, "status": 412, "detail": detail}]
+    assert (refused.status_code, refused.json()["detail"].partition(":")[0], before) == (422, "seen", [])
+    assert (made.status_code, (await pipeline.detail())["status"]) == (200, "closed")
+
+
 def _front_door(settings: Settings) -> FrontDoor:
     query = create_app(settings, analyze_seconds=0.01)
     explain = create_explain(settings, httpx.ASGITransport(query))
