@@ -175,6 +175,10 @@ _PLANS: Final = {
     "text: the index of trigrams": """
         SELECT count(*) FROM incidents WHERE merged_into IS NULL AND (
             summary ILIKE '%r 777777 %' OR service ILIKE '%r 777777 %' OR category ILIKE '%r 777777 %')""",
+    "events of one service and level: their places, newest first": """
+        SELECT event_time, partition, record_offset, idx, received_at FROM events
+        WHERE service = 'service-0241' AND level = 'ERROR'
+        ORDER BY event_time DESC, partition DESC, record_offset DESC, idx DESC LIMIT 101""",
     "detail: the newest events of an incident": """
         SELECT e.* FROM events e JOIN (
             SELECT event_time, partition, record_offset, idx FROM incident_events
