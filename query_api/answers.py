@@ -163,6 +163,23 @@ class StatusAnswer(BaseModel):
     new_status: Status
 
 
+class BulkStatusResult(BaseModel):
+    """What became of one incident of many: as a request for it alone would have been answered."""
+
+    incident_id: int
+    status: Annotated[int, Field(description="200, or the status of the error.")]
+    new_status: Status | None = None
+    detail: Annotated[str | None, Field(description="The sentence of the error.")] = None
+
+
+class BulkStatusAnswer(BaseModel):
+    """What became of each incident."""
+
+    changed: Annotated[int, Field(description="How many have the wanted status now.")]
+    failed: int
+    results: list[BulkStatusResult]
+
+
 class CorrectAnswer(BaseModel):
     """An analysis was corrected; category and severity are what is shown from now on."""
 

@@ -252,6 +252,19 @@ class PipelineView(msgspec.Struct, frozen=True):
     dead_letters: dict[str, int] = {}
 
 
+class BulkResult(msgspec.Struct, frozen=True):
+    """What became of one of several incidents; `detail` is empty where it was changed."""
+
+    incident_id: int
+    detail: str = ""
+
+
+class BulkAnswer(msgspec.Struct, frozen=True):
+    """What became of each of several incidents."""
+
+    results: list[BulkResult]
+
+
 class RejectedEvent(msgspec.Struct, frozen=True):
     """An event of a batch that the gateway refused, and why, field by field."""
 

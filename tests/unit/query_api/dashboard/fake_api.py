@@ -219,6 +219,7 @@ class FakeApi:
             "/health": lambda: Reply(200, {"status": "healthy", "environment": "test"}),
             "/api/v1/incidents": lambda: self._list(call),
             "/api/v1/incidents/counts": lambda: self._counts(call),
+            "/api/v1/incidents/status": lambda: self._change_many(call),
             "/api/v1/events": lambda: self._events(call),
             "/api/v1/events/batch": lambda: self._take(call),
             "/api/v1/services": lambda: self._services(call),
@@ -324,6 +325,23 @@ class FakeApi:
             return problem(409, refusal(present, wanted["status"]))
         set_status(incident, wanted["status"], call.headers["x-actor"], wanted.get("note"))
         return Reply(200, {"message": "Incident status updated successfully", "new_status": wanted["status"]})
+
+    def _change_many(self, call: Call) -> Reply:
+        wanted = json.loads(call.body)
+        results = [self._changed(number, call, wanted["seen"].get(str(number))) for number in wanted["ids"]]
+        return Reply(207 if any("detail" in result for result in results) else 200, {"results": results})
+
+    def _changed(self, number: int, call: Call, seen: str | None) -> Record:
+        incident = self.incidents.get(number)
+        if incident is None:
+            reply = problem(404, f"There is no incident {number}")
+        elif seen not in (None, incident["status"]):
+            reply = problem(412, f"The incident is {incident['status']} by now; it was {seen} when you chose it")
+        else:
+            reply = self._change(incident, call)
+        return {"incident_id": number, "status": reply.status} | (
+            {"detail": reply.body["detail"]} if "detail" in reply.body else {}
+        )
 
 
 def _said(wanted: Mapping[str, str | None]) -> str:
