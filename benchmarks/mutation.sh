@@ -24,7 +24,10 @@ source_paths = ["stream_processor", "schemas", "runtime"]
 only_mutate = [
   "stream_processor/detection.py", "stream_processor/sliding.py", "stream_processor/lifecycle.py",
   "stream_processor/recent_ids.py", "stream_processor/tumbling.py", "stream_processor/decisions.py",
-  "stream_processor/span.py",
+  "stream_processor/span.py", "stream_processor/sighting.py", "stream_processor/kind_states.py",
+  "stream_processor/machines.py", "stream_processor/baseline.py", "stream_processor/rate.py",
+  "stream_processor/ratio.py", "stream_processor/patterns.py", "stream_processor/absence.py",
+  "stream_processor/kinds.py", "stream_processor/log_clock.py", "stream_processor/seen_templates.py",
 ]
 pytest_add_cli_args_test_selection = [
   "tests/unit/stream_processor/test_detection_bounds.py", "tests/unit/stream_processor/test_recent_ids.py",
@@ -32,6 +35,9 @@ pytest_add_cli_args_test_selection = [
   "tests/unit/stream_processor/test_detection_against_oracle.py",
   "tests/unit/stream_processor/test_lifecycle_steps.py", "tests/unit/stream_processor/test_processor.py",
   "tests/unit/stream_processor/test_lifecycle_machine.py", "tests/unit/stream_processor/test_rules_swapped.py",
+  "tests/unit/stream_processor/test_log_clock.py",
+  "tests/unit/stream_processor/test_kinds_bounds.py", "tests/unit/stream_processor/test_kinds_against_oracle.py",
+  "tests/unit/stream_processor/test_kinds_in_the_processor.py",
 ]
 also_copy = ["tests"]
 TOML

@@ -28,6 +28,11 @@ RECORDS_REKEYED: Final = Counter(
     "ops_processor_rekeyed_total",
     "Events written again under their service's key, because they lay elsewhere.",
 )
+EVENTS_UNJUDGED: Final = Counter(
+    "ops_processor_unjudged_total",
+    "Events that a rule of kind new-pattern could not judge, by why.",
+    ["rule", "reason"],
+)
 INCIDENTS_OPENED: Final = Counter("ops_processor_incidents_opened_total", "Incidents opened.", ["rule"])
 INCIDENT_VERSIONS: Final = Counter("ops_processor_incident_versions_total", "Incident records published.")
 STATUS_CHANGES: Final = Counter("ops_processor_status_changes_total", "Status changes decided on.", ["reason"])

@@ -8,9 +8,11 @@ from schemas.analysis import Severity
 from schemas.levels import Level
 from schemas.lifecycle import Status
 
-ChangeKind = Literal["opened", "status_changed", "status_refused", "quiet", "stirred", "merged"]
+ChangeKind = Literal["opened", "status_changed", "status_refused", "quiet", "stirred", "merged", "heard", "silent"]
 """What a timeline entry tells: `quiet`, the quiet period passed and the system resolved it; `stirred`, an event from
-within the quiet period came after that and it is active again; `merged`, late events joined it to the one before."""
+within the quiet period came after that and it is active again; `merged`, late events joined it to the one before;
+`heard`, a service that was silent sends again and the system resolved it; `silent`, it fell silent again while a
+person worked on that."""
 
 SYSTEM: str = "system"
 """The actor of changes that no person made."""

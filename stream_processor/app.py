@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final
 
 import faust
@@ -17,6 +18,7 @@ from stream_processor.batching import BatchConsumer, RecordBatch
 from stream_processor.disk_rows import DiskRows
 from stream_processor.durable_table import DurableTable, PartitionLost, send_durably
 from stream_processor.faust_mends import data_dir, finishing
+from stream_processor.log_clock import TICK_SECONDS
 from stream_processor.outgoing import Outgoing
 from stream_processor.processor import Processor, now_micros
 from stream_processor.row_store import MemoryRows, RowStore
@@ -29,6 +31,7 @@ GROUP: Final = "ops-detection"
 
 _TABLE: Final = "detection-state"
 _TEND_SECONDS: Final = 5.0
+_LISTEN_SECONDS: Final = 1.0
 
 
 class DetectionApp:
@@ -52,6 +55,8 @@ class DetectionApp:
         )
         self.faust.agent(sources, name="detect")(self._consume)
         self.faust.timer(interval=_TEND_SECONDS)(self._tend)
+        self._heard_at: dict[int, float] = {}
+        self.faust.timer(interval=_LISTEN_SECONDS)(self._listen)
 
     @property
     def is_ready(self) -> bool:
@@ -61,7 +66,7 @@ class DetectionApp:
     async def use_rules(self, rules: RuleSet) -> None:
         """Put rules in force between two inputs: all that was decided under the old ones is durable by then."""
         async with self._turn:
-            self.processor.use_rules(rules)
+            self.processor.use_rules(rules, self.table.rows)
 
     async def publish(self, owner: int, records: Sequence[Outgoing]) -> None:
         """Publish on behalf of partition `owner`, as `processor.Publisher` has it."""
@@ -78,6 +83,7 @@ class DetectionApp:
 
     async def _take_events(self, event: EventT[Any]) -> None:
         partition = event.message.partition
+        self._heard_at[partition] = monotonic()
         async with finishing(event), self._turn:
             await self.processor.take_events(partition, _records(event))
         if self._held.get(partition) and self._has_replayed(partition):
@@ -102,6 +108,17 @@ class DetectionApp:
         with suppress(PartitionLost):  # its next owner tends it
             await self.processor.watch_quiet(partition, now_micros())
             await self.processor.clean_up(partition)
+
+    async def _listen(self) -> None:
+        """Keep the log's clock going where silence may decide something and nobody sends."""
+        if not self.is_ready:
+            return
+        for partition in filter(self._has_replayed, self._consumer.owned_partitions()):
+            is_silent = monotonic() - self._heard_at.get(partition, 0.0) >= TICK_SECONDS
+            if is_silent and self.processor.wants_tick(partition):
+                self._heard_at[partition] = monotonic()
+                with suppress(PartitionLost):  # its next owner listens
+                    await self.processor.tick(partition)
 
     async def _recovered(self, partitions: frozenset[int]) -> None:
         self._consumer.when_closing(self._let_go)

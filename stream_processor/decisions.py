@@ -8,6 +8,7 @@ import msgspec
 from schemas.event import Event
 from schemas.incident import AttachedEvent, Incident, IncidentEvents
 from stream_processor.ledger import Reason
+from stream_processor.near_misses import NearMiss
 from stream_processor.span import Item, Span
 from stream_processor.state import EndedRow
 
@@ -34,6 +35,9 @@ class Decisions:
         self.ledger: Counter[Reason] = Counter()
         self.opened: Counter[str] = Counter()
         self.late: list[Arrival] = []
+        self.near: list[NearMiss] = []
+        self.unjudged: Counter[tuple[str, str]] = Counter()
+        """Events that a rule could not judge, by the rule's name and why."""
         self._incidents: dict[str, tuple[str, str, Span]] = {}
         self._events: dict[str, IncidentEvents] = {}
         self._ended: dict[str, EndedRow] = {}
@@ -54,6 +58,10 @@ class Decisions:
     def ended(self, service: str, rule: str, span: Span) -> None:
         """Events no longer change an incident: it moves to a row of its own."""
         self._ended[span.key] = EndedRow(service, rule, span)
+
+    def near_miss(self, service: str, rule: str, count: int, first: int, last: int) -> None:
+        """A window has passed that was nearly an incident."""
+        self.near.append(NearMiss(rule, service, count, first, last))
 
     def incidents(self) -> list[Incident]:
         """The incident records to publish."""

@@ -3,141 +3,147 @@
 The state is changed in place and the decisions are collected: both belong to the caller, and nothing else is touched.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from schemas.identity import event_fingerprint, incident_key
-from schemas.incident import EventPosition
-from schemas.timestamps import MICROSECONDS, to_rfc3339
+from schemas.identity import event_fingerprint
 from stream_processor.decisions import Arrival, Decisions
+from stream_processor.kinds import deadline, machine_of, next_deadline
 from stream_processor.ledger import Reason
-from stream_processor.rules import CountRule, RuleSet
-from stream_processor.sliding import Outcome, Shift, SlidingWindow, forget_loose
-from stream_processor.span import MAX_SAMPLES, Item, Span
-from stream_processor.state import NEVER, ServiceState
-from stream_processor.tumbling import count_event, forget_minutes, minute_counts
+from stream_processor.log_clock import Timeline
+from stream_processor.rules import CountRule, Rule, RuleSet, WatchingRule
+from stream_processor.sighting import Opening, Sighting, fall_quiet
+from stream_processor.sliding import Outcome, forget_loose
+from stream_processor.span import Item
+from stream_processor.state import ServiceState
+from stream_processor.tumbling import count_event, forget_minutes
+
+_BY_WEIGHT = ("opened", "attached", "qualified")
 
 
-def detect(state: ServiceState, arrivals: Iterable[Arrival], rules: RuleSet, decisions: Decisions) -> None:
-    """Take in the events of one service in the order of its partition; those that the state includes are skipped."""
-    includes = state.offset
+def detect(
+    state: ServiceState,
+    arrivals: Iterable[Arrival],
+    rules: RuleSet,
+    decisions: Decisions,
+    timeline: Timeline | None = None,
+) -> None:
+    """Take in the events of one service in the order of its partition; those that the state includes are skipped.
+
+    `timeline`: the log's clock over the records that hold them, where rules need it; then what the service's silence
+    between them and until the last of the records decides is decided too.
+    """
+    includes, heard = state.offset, 0
     for arrival in arrivals:
         if arrival.offset > includes:
-            decisions.ledger[_take_in(state, arrival, rules, decisions)] += 1
+            if timeline is not None and (now := timeline.heard_at(arrival.offset)) != heard:
+                heard = now
+                fall_silent(state, rules, timeline, decisions, before=arrival.offset)
+            decisions.ledger[_take_in(state, arrival, rules, decisions, heard)] += 1
             state.offset = arrival.offset
+    if timeline is not None:
+        fall_silent(state, rules, timeline, decisions)
 
 
-def fall_quiet(span: Span, rule: CountRule, since: int, at: int) -> None:
-    """Resolve an incident that heard nothing for its quiet period.
+def fall_silent(
+    state: ServiceState, rules: RuleSet, timeline: Timeline, decisions: Decisions, before: int | None = None
+) -> None:
+    """Decide what the silence of a service decides, each at the first record at which its deadline has come.
 
-    Args:
-        span: the incident.
-        rule: its rule.
-        since: the event time of its last sign of life, in microseconds.
-        at: the wall clock, in microseconds.
+    `before`: the offset of the record that is to be taken in next; what its time decides is decided before it.
     """
-    span.touch(at)
-    quiet = f"no qualifying event for {rule.quiet_period / MICROSECONDS:g} s after {to_rfc3339(since)}"
-    span.note("quiet", quiet, at, to="resolved")
+    while (due := next_deadline(rules, state.rules)) is not None:
+        moment = timeline.first_from(due)
+        if moment is None or (before is not None and moment.offset > before):
+            return
+        for rule in rules.rules:
+            due = deadline(rule, state.rules.get(rule.name))
+            if due is not None and due <= moment.heard and isinstance(rule, WatchingRule):
+                machine_of(Sighting(state, rule, moment.at, decisions), rule, moment.heard).fall_silent()
+        # Events of the record itself are not included yet.
+        state.offset = max(state.offset, moment.offset - 1)
 
 
-def _take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: Decisions) -> Reason:
+def _take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: Decisions, heard: int) -> Reason:
     event = arrival.event
     matching = rules.matching(event)
-    fingerprint = event_fingerprint(event.id) if matching else 0
-    if matching and fingerprint in state.ids:
+    fingerprint = event_fingerprint(event.id) if matching and rules.remembers(matching) else None
+    if fingerprint is not None and fingerprint in state.ids:
         return "duplicate"
     if event.timestamp < state.newest - rules.allowed_lateness:
         decisions.late.append(arrival)
         return "late"
     count_event(state.minutes, event.level, event.timestamp)
     reason: Reason = "no_rule" if event.level in rules.levels else "below_level"
-    if matching:
-        state.ids.add(event.timestamp, fingerprint)
-        reasons = [_Sighting(state, rule, arrival, decisions).count() for rule in matching]
-        reason = min(reasons, key=("opened", "attached", "qualified").index)
+    if rules.is_plain:
+        outcomes: list[Outcome | None] = [_count(state, rule, arrival, decisions) for rule in matching]
+    else:
+        outcomes = _look(state, rules, matching, arrival, heard=heard, decisions=decisions)
+        if matching and not outcomes:
+            decisions.late.append(arrival)
+            return "late"
+    if outcomes:
+        if fingerprint is not None:
+            state.ids.add(event.timestamp, fingerprint)
+        reason = min(filter(None, outcomes), key=_BY_WEIGHT.index, default=reason)
     if event.timestamp > state.newest:
         state.newest = event.timestamp
         _advance(state, rules, arrival.received_at, decisions)
     return reason
 
 
-class _Sighting:
-    """One event as one rule sees it."""
+def _look(
+    state: ServiceState,
+    rules: RuleSet,
+    matching: Sequence[Rule],
+    arrival: Arrival,
+    *,
+    heard: int,
+    decisions: Decisions,
+) -> list[Outcome | None]:
+    """What each rule makes of an event that counts for it, those left out for which it comes too late."""
+    outcomes: list[Outcome | None] = []
+    event, item = arrival.event, Item(arrival.event.timestamp, arrival.offset, arrival.index)
+    for rule in rules.rules:
+        counts = any(rule is other for other in matching)
+        if isinstance(rule, CountRule):
+            if counts and event.timestamp >= state.newest - rule.lateness:
+                outcomes.append(_count(state, rule, arrival, decisions))
+        elif isinstance(rule, WatchingRule) and (counts or rule.covers(event.service)):
+            machine = machine_of(Sighting(state, rule, arrival.received_at, decisions), rule, heard)
+            if not machine.is_late(event.timestamp):
+                machine.observe(event.timestamp)
+                if counts:
+                    outcomes.append(machine.take(event, item))
+    return outcomes
 
-    def __init__(self, state: ServiceState, rule: CountRule, arrival: Arrival, decisions: Decisions) -> None:
-        self.service = state.service
-        self.newest = state.newest
-        self.minutes = state.minutes
-        self.known = state.rule_state(rule.name)
-        self.rule = rule
-        self.arrival = arrival
-        self.decisions = decisions
 
-    def count(self) -> Outcome:
-        item = Item(self.arrival.event.timestamp, self.arrival.offset, self.arrival.index)
-        shift = SlidingWindow(self.known, self.rule, self.arrival.received_at).insert(item, self._open)
-        self._report(shift)
-        return shift.outcome
+def _count(state: ServiceState, rule: Rule, arrival: Arrival, decisions: Decisions) -> Outcome:
+    """A rule of kind count takes an event in."""
+    event, newest = arrival.event, state.newest
+    sighting = Sighting(state, rule, arrival.received_at, decisions)
+    if sighting.known.own is not None:
+        state.replace_own(rule.name, None)
 
-    def _open(self, head: list[Item], place: int) -> Span:
-        event, at = self.arrival.event, self.arrival.received_at
-        lateness = max(0, self.newest - event.timestamp) if self.newest != NEVER else 0
-        reason = self.rule.describe(self.service)
-        span = Span(
-            key=incident_key(self.rule.name, self.service, event.id, event.timestamp),
-            version=1,
-            status="open",
-            head=head,
-            last=head[-1].time,
-            count=len(head),
-            created_at=at,
-            updated_at=at,
-            threshold=self.rule.threshold,
-            window=self.rule.window,
-            reason=reason,
-            samples=[EventPosition(item.offset, item.index) for item in head[:MAX_SAMPLES]],
-            timeline=[],
-            minutes=minute_counts(self.minutes),
-            lateness=lateness,
-            severity_floor=self.rule.severity_floor,
-            previous_key=self.known.spans[place - 1].key if place else self.known.last_key,
-            heard_at=at,
-        )
-        late = f", completed {lateness / MICROSECONDS:g} s late" if lateness else ""
-        span.note("opened", reason + late, at, to="open")
-        if place == len(self.known.spans):
-            self.known.last_key = span.key
-        return span
+    def opening() -> Opening:
+        assert isinstance(rule, CountRule)
+        # The newest event time of a service that was never heard lies before all times.
+        lateness = max(0, newest - event.timestamp)
+        return Opening(event.id, event.timestamp, rule.describe(state.service), rule.threshold, lateness)
 
-    def _report(self, shift: Shift) -> None:
-        for span, items in shift.taken:
-            self.decisions.took_in(self.service, span, items)
-            self.decisions.changed(self.service, self.rule.name, span)
-        for span, gone in shift.merged:
-            self.decisions.changed(self.service, self.rule.name, gone)
-            if self.known.last_key == gone.key:
-                self.known.last_key = span.key
-        if shift.outcome == "opened":
-            self.decisions.opened[self.rule.name] += 1
-        # At most one is active: a newer opening shows that the ones before it have fallen quiet.
-        for span in self.known.spans[:-1]:
-            if span.is_active:
-                fall_quiet(span, self.rule, span.alive_at, self.arrival.received_at)
-                self.decisions.changed(self.service, self.rule.name, span)
+    return sighting.take([Item(event.timestamp, arrival.offset, arrival.index)], opening)
 
 
 def _advance(state: ServiceState, rules: RuleSet, received_at: int, decisions: Decisions) -> None:
     """The service's newest event time has moved: end what no event can change any more and forget the rest."""
-    watermark = state.newest - rules.allowed_lateness
     forget_minutes(state.minutes, state.newest)
-    longest = max((rule.window for rule in rules.rules), default=0)
-    state.ids.forget(min(watermark, state.newest - longest))
+    state.ids.forget(state.newest - max(rules.allowed_lateness, rules.longest_window))
     for rule in rules.rules:
         known = state.rules.get(rule.name)
-        if not known:
+        if not known or not (known.loose or known.spans):
             continue
-        forget_loose(known, rule, watermark)
-        while known.spans and watermark > rule.ends_at(known.spans[0].alive_at):
+        settled = rule.settled(state.newest - rule.lateness)
+        forget_loose(known, rule.chain, settled)
+        while known.spans and settled > rule.ends_at(known.spans[0].alive_at):
             span = known.spans.pop(0)
             span.quiet_from = None
             if span.is_active:

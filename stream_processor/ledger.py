@@ -5,11 +5,11 @@ from typing import Literal
 Reason = Literal[
     "opened",  # it made the threshold full
     "attached",  # it added to an active incident
-    "qualified",  # it counts towards a threshold that is not full
+    "qualified",  # a rule counts it, and it is part of no incident (yet)
     "below_level",  # no rule counts its level
     "no_rule",  # a rule counts its level, but none its service, attributes or message
     "duplicate",  # an event with its id was counted before
-    "late",  # it came later than the allowed lateness; it is in ops.events.late
+    "late",  # it came later than every rule that counts it allows; it is in ops.events.late
     "dead_lettered",  # it breaks the contract; it is in ops.events.dlq
     "rekeyed",  # it lay in another service's place and was written again in its own, where it gets its reason
 ]

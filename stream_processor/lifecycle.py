@@ -3,8 +3,9 @@
 from schemas.lifecycle import ACTIVE, is_allowed, refusal
 from schemas.status_change import StatusChange
 from stream_processor.decisions import Decisions, StatusReason
-from stream_processor.detection import fall_quiet
+from stream_processor.kind_states import settle
 from stream_processor.rules import RuleSet
+from stream_processor.sighting import fall_quiet
 from stream_processor.sliding import SlidingWindow
 from stream_processor.span import Span
 from stream_processor.state import EndedRow, RuleState, ServiceState
@@ -23,6 +24,8 @@ def change_status(
     rule_name, span = found
     decisions.changed(state.service, rule_name, span)
     if span.knows_change(change.change_id):
+        if span.taken_up:
+            decisions.took_in(state.service, span, span.taken_up)
         return "repeated"
     known = state.rule_state(rule_name)
     span.touch(change.at)
@@ -114,7 +117,9 @@ class _Step:
             self._end_all_but(None)
             self.known.loose.clear()
             self.known.last_key = span.key
+            settle(self.known.own, span.window, None)
         else:
+            settle(self.known.own, span.window, span)
             self.known.spans[:] = [other for other in self.known.spans if other is not span]
 
     def _take_up(self, span: Span, at: int) -> None:
@@ -124,9 +129,11 @@ class _Step:
         self._end_all_but(span)
         self.known.spans[:] = [span]
         self.known.last_key = span.key
+        span.taken_up = []
         for rule in self.rules.rules:
             if rule.name == self.rule_name:
-                for taker, items in SlidingWindow(self.known, rule, at).grow(0).taken:
+                for taker, items in SlidingWindow(self.known, rule.chain, at).grow(0).taken:
+                    taker.taken_up += items
                     self.decisions.took_in(self.state.service, taker, items)
 
     def _end_all_but(self, kept: Span | None) -> None:

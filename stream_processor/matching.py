@@ -38,9 +38,14 @@ class Match(msgspec.Struct, frozen=True):
         """Whether `event` meets the conditions; what is cheapest is asked first."""
         return (
             (not self.attributes or self._has_attributes(event))
-            and (not self.services or _is_named(self.services, event.service))
-            and not (self.not_services and _is_named(self.not_services, event.service))
+            and self.names(event.service)
             and (self.message is None or _is_found(self.message, event.message))
+        )
+
+    def names(self, service: str) -> bool:
+        """Whether the conditions on the name of `service` hold."""
+        return (not self.services or _is_named(self.services, service)) and not (
+            self.not_services and _is_named(self.not_services, service)
         )
 
     def describe(self) -> str:

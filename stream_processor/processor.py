@@ -8,7 +8,7 @@ change is delivered again or the state is recovered.
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -19,22 +19,27 @@ from schemas.codec import decode_status_change, encode
 from schemas.placement import home_partition
 from schemas.status_change import StatusChange
 from schemas.timestamps import MICROSECONDS
-from schemas.topics import INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS
+from schemas.topics import EVENTS, INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS
 from stream_processor.decisions import Arrival, Decisions, StatusReason
-from stream_processor.detection import detect
+from stream_processor.detection import detect, fall_silent
+from stream_processor.kinds import next_deadline
 from stream_processor.lifecycle import change_status, fall_quiet_by_clock
+from stream_processor.log_clock import TICK, Deadlines, LogClock, Timeline
 from stream_processor.outgoing import Outgoing
 from stream_processor.rules import RuleSet
 from stream_processor.sorting import DeadLetter, Record, late_letter, rekeyed, sort_records
 from stream_processor.state import (
     ServiceState,
+    clock_row,
     decode_ended,
     decode_service,
     ended_row,
     is_ended_key,
     is_service_key,
+    read_clock,
     read_ended,
     read_state,
+    service_key,
     state_rows,
 )
 
@@ -43,6 +48,8 @@ log = structlog.get_logger(__name__)
 _CACHED_SERVICES: Final = 20_000
 _MOST_EVENTS: Final = 5_000
 """Events named in one record of `ops.incident-events`, which keeps it well under 1 MiB."""
+_MOST_SILENT: Final = 1_000
+"""Services whose silence is decided on in one step, which keeps memory and records small when all fall silent."""
 _KEPT_CLOSED: Final = 7 * 24 * 3600 * MICROSECONDS
 """A closed incident may be asked about again only by a redelivery, which does not take a week."""
 
@@ -76,16 +83,24 @@ class Processor:
         self._active: dict[int, set[str]] = {}
         self._unsaid: dict[int, Decisions] = {}
         self._stale: dict[int, list[bytes]] = {}
+        self._clocks: dict[int, LogClock] = {}
+        self._deadlines: dict[int, Deadlines] = {}
 
-    def use_rules(self, rules: RuleSet) -> None:
-        """Decide by `rules` from now on; state belongs to the names of rules, so that of the others stays."""
+    def use_rules(self, rules: RuleSet, rows_of: Callable[[int], Mapping[bytes, bytes]]) -> None:
+        """Decide by `rules` from now on; state belongs to the names of rules, so that of the others stays.
+
+        `rows_of`: the rows of a partition, for the deadlines that the new rules set.
+        """
         self._rules = rules
+        for partition in list(self._deadlines):
+            self.listen(partition, rows_of(partition))
 
     async def take_events(self, partition: int, records: Sequence[Record]) -> None:
         """Decide on records of one partition of `ops.events`; returns when their effects and the state are durable."""
         found = sort_records(records, self._partitions)
         decisions = Decisions(partition)
-        states = [self._detect(service, arrivals, decisions) for service, arrivals in found.here.items()]
+        clock, timeline = self._read_clock(partition, records)
+        states = [self._detect(service, arrivals, decisions, timeline) for service, arrivals in found.here.items()]
         late = [late_letter(a, partition, self._state(a.event.service).newest) for a in decisions.late]
         dead = [dead.letter for dead in found.dead]
         await self._publisher.publish(
@@ -93,6 +108,18 @@ class Processor:
         )
         await self._write(partition, states, decisions)
         _count(found.dead, found.elsewhere.values(), decisions)
+        if timeline is not None:
+            await self._take_silence(partition, timeline)
+            await self._rows.write(partition, clock_row(partition, clock))
+            self._clocks[partition] = clock
+
+    def wants_tick(self, partition: int) -> bool:
+        """Whether the silence of some service would decide something: then the log's clock must not stand still."""
+        return bool(self._deadlines.get(partition))
+
+    async def tick(self, partition: int) -> None:
+        """Write a record that holds no event, so that the log's clock goes on while nobody sends."""
+        await self._publisher.publish(partition, [Outgoing(EVENTS, partition, None, TICK)])
 
     async def take_status_changes(self, partition: int, records: Sequence[Record]) -> None:
         """Apply people's changes of one partition of `ops.incident-status`, each durable before it is published."""
@@ -131,8 +158,15 @@ class Processor:
                         active.add(row.service)
                     if span.quiet_from:
                         decisions.changed(row.service, rule, span)
+        self.listen(partition, rows)
         self._unsaid[partition] = decisions
         self._stale[partition] = _closed_before(rows, now - _KEPT_CLOSED)
+
+    def listen(self, partition: int, rows: Mapping[bytes, bytes]) -> None:
+        """Find out whose silence decides something: after a recovery, and when other rules have come into force."""
+        kept = (decode_service(value) for key, value in rows.items() if is_service_key(key) and self._rules.has_clock)
+        due = ((next_deadline(self._rules, row.rules), row.service) for row in kept)
+        self._deadlines[partition] = Deadlines((moment, service) for moment, service in due if moment is not None)
 
     def revoked(self, partitions: Iterable[int]) -> None:
         """Another worker has these partitions: forget their state."""
@@ -140,6 +174,8 @@ class Processor:
             self._active.pop(partition, None)
             self._unsaid.pop(partition, None)
             self._stale.pop(partition, None)
+            self._clocks.pop(partition, None)
+            self._deadlines.pop(partition, None)
             for service in [s for s in self._cache if home_partition(s, self._partitions) == partition]:
                 del self._cache[service]
 
@@ -158,10 +194,48 @@ class Processor:
         metrics.STATUS_CHANGES.labels(reason).inc()
         log.info("status_change", incident=change.incident_key, to=change.to_status, actor=change.actor, reason=reason)
 
-    def _detect(self, service: str, arrivals: list[Arrival], decisions: Decisions) -> ServiceState:
+    def _detect(
+        self, service: str, arrivals: list[Arrival], decisions: Decisions, timeline: Timeline | None
+    ) -> ServiceState:
         state = self._state(service)
-        detect(state, arrivals, self._rules, decisions)
+        detect(state, arrivals, self._rules, decisions, timeline)
         return state
+
+    def _read_clock(self, partition: int, records: Sequence[Record]) -> tuple[LogClock, Timeline | None]:
+        """The log's clock after some records and while they are read, where rules need it."""
+        clock = self._clocks.get(partition) or read_clock(partition, self._rows.get)
+        return clock.read(records) if self._rules.has_clock else (clock, None)
+
+    async def _take_silence(self, partition: int, timeline: Timeline) -> None:
+        """Decide on services whose deadline has come without an event of theirs."""
+        silent = self._silent(self._deadlines.setdefault(partition, Deadlines()), timeline.heard)
+        for start in range(0, len(silent), _MOST_SILENT):
+            decisions = Decisions(partition)
+            states = [self._state(service) for service in silent[start : start + _MOST_SILENT]]
+            for state in states:
+                fall_silent(state, self._rules, timeline, decisions)
+            await self._publisher.publish(partition, _outgoing(decisions))
+            await self._write(partition, states, decisions)
+            _count([], [], decisions)
+
+    def _silent(self, deadlines: Deadlines, heard: int) -> list[str]:
+        """The services whose deadline has come; those that were heard meanwhile have a later one."""
+        silent = []
+        for service in deadlines.take(heard):
+            due = self._deadline(service)
+            if due is not None and due <= heard:
+                silent.append(service)
+            else:
+                deadlines.put(service, due)
+        return silent
+
+    def _deadline(self, service: str) -> int | None:
+        """The next deadline of a service, told by its row alone where it was not used lately."""
+        state = self._cache.get(service)
+        if state is not None:
+            return next_deadline(self._rules, state.rules)
+        row = self._rows.get(service_key(service))
+        return None if row is None else next_deadline(self._rules, decode_service(row).rules)
 
     def _state(self, service: str) -> ServiceState:
         state = self._cache.get(service)
@@ -178,7 +252,9 @@ class Processor:
             rows |= state_rows(state)
         await self._rows.write(partition, rows)
         active = self._active.setdefault(partition, set())
+        deadlines = self._deadlines.setdefault(partition, Deadlines())
         for state in states:
+            deadlines.put(state.service, next_deadline(self._rules, state.rules))
             is_active = any(span.is_active for known in state.rules.values() for span in known.spans)
             (active.add if is_active else active.discard)(state.service)
         while len(self._cache) > _CACHED_SERVICES:
@@ -212,6 +288,8 @@ def _count(dead: Sequence[DeadLetter], elsewhere: Iterable[Sequence[object]], de
     if moved:
         metrics.EVENTS_PROCESSED.labels("rekeyed").inc(moved)
         metrics.RECORDS_REKEYED.inc(moved)
+    for (rule, why), count in decisions.unjudged.items():
+        metrics.EVENTS_UNJUDGED.labels(rule, why).inc(count)
     for rule, count in decisions.opened.items():
         metrics.INCIDENTS_OPENED.labels(rule).inc(count)
         log.info("incidents_opened", rule=rule, count=count, partition=decisions.partition)

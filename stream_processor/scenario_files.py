@@ -9,7 +9,8 @@ import msgspec
 from schemas.event import MAX_ID, MAX_MESSAGE, MAX_SERVICE, Event
 from schemas.lifecycle import STATUSES, Status
 from schemas.timestamps import MICROSECONDS
-from stream_processor.rule_files import RULES_FIELDS, RuleReader, read_level, read_name
+from stream_processor.rule_fields import read_level, read_name
+from stream_processor.rule_files import RULES_FIELDS, RuleReader
 from stream_processor.rules import RuleSet
 from stream_processor.scenarios import START, Change, Step, Wait
 from stream_processor.yaml_nodes import Scalar, Value, read_yaml
@@ -144,9 +145,10 @@ def _read_scenario(value: Value) -> Scenario:
 
 def _read_step(value: Value, number: int) -> list[Step]:
     names = value.names
-    if "wait" in names:
-        wait = value.fields({"wait": "a duration, as 1h"})["wait"].duration(0, _YEAR)
-        return [] if wait is None else [Wait(wait)]
+    for word in ("wait", "outage"):
+        if word in names:
+            wait = value.fields({word: "a duration, as 1h"})[word].duration(0, _YEAR)
+            return [] if wait is None else [Wait(wait, is_outage=word == "outage")]
     for verb, status in _VERBS.items():
         if verb in names:
             return list(_read_change(value, verb, status))

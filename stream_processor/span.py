@@ -47,6 +47,8 @@ class Span(msgspec.Struct, array_like=True):
     """The service's newest event time when a person reopened it: the quiet period runs from there at the earliest."""
     quiet_from: Status | None = None
     """The status it had when the quiet period was seen to pass on the wall clock; an event may stir it again."""
+    taken_up: list[Item] = []
+    """What it took in when a person last reopened it: told again where that change is delivered again."""
 
     @property
     def opened_at(self) -> int:

@@ -5,7 +5,10 @@ from typing import Final
 
 import msgspec
 
+from stream_processor.kind_states import OwnState, PatternState
+from stream_processor.log_clock import LogClock
 from stream_processor.recent_ids import IdRow, RecentIds
+from stream_processor.seen_templates import SeenTemplates
 from stream_processor.span import Item, Span
 from stream_processor.tumbling import MinuteCounts
 
@@ -15,7 +18,7 @@ Read = Callable[[bytes], bytes | None]
 NEVER: Final = -(2**62)
 """The newest event time of a service that has sent nothing yet."""
 
-_SERVICE, _IDS, _ENDED = b"s", b"i", b"e"
+_SERVICE, _IDS, _ENDED, _TEMPLATES, _CLOCK = b"s", b"i", b"e", b"t", b"c"
 
 
 class RuleState(msgspec.Struct, array_like=True):
@@ -23,11 +26,13 @@ class RuleState(msgspec.Struct, array_like=True):
 
     `loose`: qualifying events that belong to no incident, by time, as far back as a window can still reach them.
     `spans`: incidents that an event may still change, by time; only the last can be active.
+    `own`: what a rule of a watching kind keeps beside them.
     """
 
     loose: list[Item] = []
     spans: list[Span] = []
     last_key: str | None = None
+    own: OwnState | None = None
 
 
 class ServiceRow(msgspec.Struct, array_like=True):
@@ -64,9 +69,9 @@ class _Age(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class ServiceState:
     """A service's state, read from its row or new."""
 
-    __slots__ = ("ids", "minutes", "newest", "offset", "revision", "rules", "service")
+    __slots__ = ("_gone", "_read", "_seen", "ids", "minutes", "newest", "offset", "revision", "rules", "service")
 
-    def __init__(self, row: ServiceRow, ids: RecentIds) -> None:
+    def __init__(self, row: ServiceRow, ids: RecentIds, read: Read = lambda _: None) -> None:
         self.service = row.service
         self.offset = row.offset
         self.revision = row.revision
@@ -74,6 +79,9 @@ class ServiceState:
         self.minutes = row.minutes
         self.rules = row.rules
         self.ids = ids
+        self._read = read
+        self._seen: dict[str, SeenTemplates] = {}
+        self._gone: list[bytes] = []
 
     def rule_state(self, rule: str) -> RuleState:
         """What `rule` knows of this service."""
@@ -82,11 +90,41 @@ class ServiceState:
             state = self.rules[rule] = RuleState()
         return state
 
+    def seen_templates(self, rule: str, own: PatternState) -> SeenTemplates:
+        """The message templates that the new-pattern rule of this name and state knows."""
+        seen = self._seen.get(rule)
+        if seen is None:
+            seen = self._seen[rule] = SeenTemplates(own, lambda n: self._read(_template_key(self.service, rule, n)))
+        return seen
+
+    def replace_own(self, rule: str, own: OwnState | None) -> None:
+        """A rule has become another under the same name: what it kept beside its incidents is dropped."""
+        known = self.rule_state(rule)
+        if isinstance(known.own, PatternState):
+            start, end = known.own.start, known.own.start + known.own.segments
+            self._gone += [_template_key(self.service, rule, number) for number in range(start, end)]
+            self._seen.pop(rule, None)
+            if isinstance(own, PatternState):
+                own.start = end
+        known.own = own
+        known.loose.clear()
+
+    def take_template_rows(self) -> tuple[dict[bytes, bytes], list[bytes]]:
+        """The rows of templates to write before the service's row, and those to delete after it."""
+        rows = {
+            _template_key(self.service, rule, number): value
+            for rule, seen in self._seen.items()
+            for number, value in seen.take_rows().items()
+        }
+        gone, self._gone = self._gone, []
+        return rows, gone
+
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 decode_service: Final = msgspec.msgpack.Decoder(ServiceRow).decode
 _decode_ended: Final = msgspec.msgpack.Decoder(EndedRow).decode
 _decode_age: Final = msgspec.msgpack.Decoder(_Age).decode
+_decode_clock: Final = msgspec.msgpack.Decoder(LogClock).decode
 
 
 def service_key(service: str) -> bytes:
@@ -110,6 +148,8 @@ def supersedes(key: bytes, row: bytes, present: bytes) -> bool:
         return (new.offset, new.revision) > (old.offset, old.revision)
     if is_ended_key(key):
         return _decode_ended(row).span.version > _decode_ended(present).span.version
+    if key.startswith(_CLOCK):
+        return _decode_clock(row).offset > _decode_clock(present).offset
     return True
 
 
@@ -134,23 +174,24 @@ def read_state(service: str, read: Read) -> ServiceState:
     if value is None:
         return new_state(service)
     row = decode_service(value)
-    return ServiceState(row, RecentIds(row.ids, lambda number: read(_segment_key(service, number))))
+    return ServiceState(row, RecentIds(row.ids, lambda number: read(_segment_key(service, number))), read)
 
 
 def state_rows(state: ServiceState) -> dict[bytes, bytes | None]:
     """The rows to write for `state`, in the order in which they must be written.
 
-    New id segments come before the row that names them, and expired ones go after the row that no longer does, so that
+    New segments come before the row that names them, and expired ones go after the row that no longer does, so that
     whatever is cut off in the middle leaves a readable state.
     """
     segments = state.ids.take_rows()
+    templates, gone = state.take_template_rows()
     before = {_segment_key(state.service, n): value for n, value in segments.items() if value is not None}
     after = {_segment_key(state.service, n): None for n, value in segments.items() if value is None}
     state.revision += 1
     row = ServiceRow(
         state.service, state.offset, state.revision, state.newest, state.ids.row(), state.minutes, state.rules
     )
-    return {**before, service_key(state.service): _encode(row), **after}
+    return {**before, **templates, service_key(state.service): _encode(row), **after, **dict.fromkeys(gone)}
 
 
 def read_ended(incident_key: str, read: Read) -> EndedRow | None:
@@ -167,6 +208,25 @@ def decode_ended(value: bytes) -> EndedRow:
 def ended_row(row: EndedRow) -> dict[bytes, bytes | None]:
     """The row to write for an ended incident."""
     return {ended_key(row.span.key): _encode(row)}
+
+
+def read_clock(partition: int, read: Read) -> LogClock:
+    """The log's clock of a partition as the table has it."""
+    value = read(_clock_key(partition))
+    return LogClock() if value is None else _decode_clock(value)
+
+
+def clock_row(partition: int, clock: LogClock) -> dict[bytes, bytes | None]:
+    """The row to write for a clock: after the rows of all that its record has changed, since none of it comes again."""
+    return {_clock_key(partition): _encode(clock)}
+
+
+def _clock_key(partition: int) -> bytes:
+    return _CLOCK + partition.to_bytes(4, "big")
+
+
+def _template_key(service: str, rule: str, number: int) -> bytes:
+    return _TEMPLATES + number.to_bytes(4, "big") + rule.encode() + b"\0" + service.encode()
 
 
 def _segment_key(service: str, number: int) -> bytes:

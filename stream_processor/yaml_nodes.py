@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import yaml
@@ -22,6 +23,7 @@ _TAG: Final = "tag:yaml.org,2002:"
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,18}\.[0-9]{1,18}")
 _SHOWN: Final = 40
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Value:
@@ -63,15 +65,31 @@ class Value:
         """Note what was expected and what was found."""
         self.fault(f"expected {expected}; found {_found(self.node)}")
 
-    def fields(self, known: Mapping[str, str], required: Sequence[str] = ()) -> dict[str, "Value"]:
-        """The fields of a mapping, by name. `known` says of each what it takes; others are faults."""
+    def text_of(self, name: str) -> str | None:
+        """The text of a field, if there is one, without a look at whether it is right."""
+        for key, node in self.node.value if self.is_mapping else ():
+            if isinstance(key, yaml.ScalarNode) and key.value == name and isinstance(node, yaml.ScalarNode):
+                return str(node.value)
+        return None
+
+    def fields(
+        self, known: Mapping[str, str], required: Sequence[str] = (), misplaced: Mapping[str, str] = _NOTHING
+    ) -> dict[str, "Value"]:
+        """The fields of a mapping, by name. `known` says of each what it takes; others are faults.
+
+        `misplaced` says of fields that are known elsewhere why they do not fit here.
+        """
         if not isinstance(self.node, yaml.MappingNode):
             self.unfit(f"a mapping with {', '.join(known)}")
             return {}
         found: dict[str, Value] = {}
         for key, node in self.node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else _found(key)
-            self._take_field(Value(key, self.file, self._under(name), self._faults), name, node, known, found)
+            place = Value(key, self.file, self._under(name), self._faults)
+            if name in misplaced:
+                place.fault(misplaced[name])
+            else:
+                self._take_field(place, name, node, known, found)
         for name in required:
             if name not in found:
                 Value(self.node, self.file, self._under(name), self._faults).fault(f"is required: {known[name]}")
@@ -115,6 +133,14 @@ class Value:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
         self.unfit(f"a whole number from {low} to {high}")
+        return None
+
+    def number(self, low: float, high: float) -> float | None:
+        """A number above `low`, up to `high`."""
+        value = self._scalar()
+        if isinstance(value, int | float) and not isinstance(value, bool) and low < value <= high:
+            return float(value)
+        self.unfit(f"a number above {low:g}, up to {high:g}")
         return None
 
     def duration(self, low: int, high: int) -> int | None:

@@ -10,7 +10,7 @@ from ops_assist.output import print_json, print_table, safe
 from ops_assist.running import api_url
 from runtime.settings import load_settings
 
-_COLUMNS = ("rule", "kind", "#count", "window", "reasons", "incident", "near misses")
+_COLUMNS = ("rule", "kind", "#count", "window", "reasons", "looks at", "incident", "near misses")
 
 app = typer.Typer(add_completion=False)
 
@@ -45,9 +45,10 @@ def _row(rule: dict[str, Any]) -> list[str]:
     return [
         rule["rule"],
         rule["kind"],
-        f"{rule['count']} of {rule['threshold']}",
+        f"{rule['count']} of {'?' if rule['threshold'] is None else rule['threshold']}",
         f"{window['start']} to {window['end']}",
         ", ".join(f"{reason} {count}" for reason, count in rule["reasons"].items()),
+        safe(rule["note"]),
         _incident(rule["incident"]),
         "; ".join(f"{miss['count']} from {miss['first']} to {miss['last']}" for miss in rule["near_misses"]),
     ]

@@ -9,7 +9,7 @@ from ops_assist.output import print_json, print_table, safe
 from stream_processor.durations import format_duration
 from stream_processor.faults import Fault, InvalidFiles
 from stream_processor.rule_files import load_rules
-from stream_processor.rules import CountRule, RuleSet
+from stream_processor.rules import AbsenceRule, PatternRule, RateRule, RatioRule, Rule, RuleSet
 from stream_processor.scenario_files import load_scenarios
 from stream_processor.scenario_results import Verdict, judge
 
@@ -74,26 +74,70 @@ def run_scenarios(
 
 
 def _print_rules(rules: RuleSet) -> None:
-    columns = ("name", "kind", "#threshold", "#window", "#quiet period", "severity floor", "levels", "match")
-    rows = [(*list(_rule_fields(rule).values())[:6], ", ".join(rule.levels), _conditions(rule)) for rule in rules.rules]
+    columns = ("name", "kind", "opens at", "#window", "#quiet period", "#lateness", "severity floor", "levels", "match")
+    rows = [
+        (
+            *(rule.name, rule.kind, _opens_at(rule), format_duration(rule.window), _quiet_period(rule)),
+            *(format_duration(rule.lateness), rule.severity_floor, ", ".join(rule.levels), _conditions(rule)),
+        )
+        for rule in rules.rules
+    ]
     print_table(columns, rows)
     typer.echo(f"{len(rules.rules)} rules, allowed lateness {format_duration(rules.allowed_lateness)}")
 
 
-def _rule_fields(rule: CountRule) -> dict[str, object]:
-    return {
+def _rule_fields(rule: Rule) -> dict[str, object]:
+    shared = {
         "name": rule.name,
-        "kind": "count",
-        "threshold": rule.threshold,
+        "kind": rule.kind,
         "window": format_duration(rule.window),
-        "quiet_period": format_duration(rule.quiet_period) if rule.quiet_period else "never",
+        "allowed_lateness": format_duration(rule.lateness),
         "severity_floor": rule.severity_floor,
         "levels": rule.levels,
         "match": rule.match,
     }
+    return shared | _own_fields(rule)
 
 
-def _conditions(rule: CountRule) -> str:
+def _own_fields(rule: Rule) -> dict[str, object]:
+    """The fields that rules of other kinds may not have."""
+    match rule:
+        case RateRule():
+            own: dict[str, object] = {
+                "multiple": rule.multiple,
+                "floor": rule.floor,
+                "baseline_windows": rule.baseline_windows,
+                "learning_windows": rule.learning_windows,
+            }
+        case RatioRule():
+            own = {"share": rule.share, "minimum": rule.minimum}
+        case AbsenceRule():
+            return {"threshold": rule.threshold}
+        case PatternRule():
+            own = {"threshold": rule.threshold, "learning_period": format_duration(rule.learning_period)}
+        case _:
+            own = {"threshold": rule.threshold}
+    return own | {"quiet_period": _quiet_period(rule)}
+
+
+def _opens_at(rule: Rule) -> str:
+    match rule:
+        case RateRule():
+            return f"over {rule.multiple:g} x baseline and {rule.floor} events"
+        case RatioRule():
+            return f"{rule.share:.4g} of at least {rule.minimum} events"
+        case AbsenceRule():
+            return f"silence after {rule.threshold} events"
+        case PatternRule():
+            return f"{rule.threshold} of a new template"
+    return f"{rule.threshold} events"
+
+
+def _quiet_period(rule: Rule) -> str:
+    return format_duration(rule.quiet_period) if rule.quiet_period else "never"
+
+
+def _conditions(rule: Rule) -> str:
     match = rule.match
     said = [f"service {' or '.join(match.services)}"] if match.services else []
     if match.not_services:

@@ -22,6 +22,8 @@ CHANGE_WORDS: Final = {
     "quiet": "resolved it: the service was quiet",
     "stirred": "made it active again: an event came from within the quiet period",
     "merged": "joined it to the one before",
+    "heard": "resolved it: the service sends again",
+    "silent": "noted that the service fell silent again",
 }
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))

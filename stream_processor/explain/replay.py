@@ -2,26 +2,30 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from schemas.lifecycle import ACTIVE
 from schemas.status_change import StatusChange
 from stream_processor.decisions import Arrival, Decisions
-from stream_processor.detection import detect
+from stream_processor.detection import detect, fall_silent
 from stream_processor.explain.history import Step
 from stream_processor.ledger import Reason
 from stream_processor.lifecycle import change_status, fall_quiet_by_clock
+from stream_processor.log_clock import LogClock, Moment, Timeline
 from stream_processor.near_misses import NearMiss, NearMisses, near_key
-from stream_processor.rules import CountRule, RuleSet
+from stream_processor.rules import CountRule, Rule, RuleSet
 from stream_processor.span import Item, Span
 from stream_processor.state import EndedRow, new_state
 
+_AFTER_ALL: Final = 2**62
+"""An offset behind all events."""
 _COUNTED: frozenset[Reason] = frozenset({"opened", "attached", "qualified"})
 
 
 class RuleView:
     """What one rule has seen: how each event ended for it, and when those came that it counts."""
 
-    def __init__(self, rule: CountRule) -> None:
+    def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.reasons: Counter[Reason] = Counter()
         self.times: list[int] = []
@@ -47,6 +51,7 @@ class Replay:
         self.state = new_state(service)
         self.views = {rule.name: RuleView(rule) for rule in rules.rules}
         self._near = NearMisses()
+        self._near_passed: list[NearMiss] = []
         self._ended: dict[str, EndedRow] = {}
 
     def play(self, steps: Iterable[Step]) -> None:
@@ -60,6 +65,7 @@ class Replay:
     def wait_until(self, now: int) -> None:
         """The wall clock goes on to `now` (microseconds) and nothing arrives."""
         decisions = Decisions(0)
+        fall_silent(self.state, self.rules, _heard(_AFTER_ALL, now), decisions)
         fall_quiet_by_clock(self.state, self.rules, now, decisions)
         self._keep(decisions)
 
@@ -73,11 +79,11 @@ class Replay:
 
     def near_misses(self, rule: str) -> list[NearMiss]:
         """The windows of this rule that were nearly full, and became no incident."""
-        return [miss for miss in self._near.found() if miss.rule == rule]
+        return [miss for miss in [*self._near.found(), *self._near_passed] if miss.rule == rule]
 
     def _take_event(self, arrival: Arrival) -> None:
         decisions = Decisions(0)
-        detect(self.state, [arrival], self.rules, decisions)
+        detect(self.state, [arrival], self.rules, decisions, _heard(arrival.offset, arrival.received_at))
         taken = self._keep(decisions)
         [reason] = decisions.ledger
         for name, view in self.views.items():
@@ -85,7 +91,7 @@ class Replay:
         item = Item(arrival.event.timestamp, arrival.offset, arrival.index)
         for rule in self.rules.rules:
             known = self.state.rules.get(rule.name)
-            if known is not None and item in known.loose:
+            if isinstance(rule, CountRule) and known is not None and item in known.loose:
                 self._near.note(self.service, rule, known.loose, item)
 
     def _take_change(self, change: StatusChange) -> None:
@@ -100,6 +106,7 @@ class Replay:
     def _keep(self, decisions: Decisions) -> set[str]:
         """Remember what ended; gives the rules whose incidents took events in."""
         rules = {incident.key: incident.rule for incident in decisions.incidents()}
+        self._near_passed += decisions.near
         for record in decisions.events(most=1_000_000):
             places = ((event.offset, event.index) for event in record.events)
             self._near.took_in(near_key(self.service, rules[record.key]), places)
@@ -108,7 +115,12 @@ class Replay:
         return {rules[record.key] for record in decisions.events(most=1_000_000)}
 
 
-def _reason_for(rule: CountRule, arrival: Arrival, reason: Reason, decisions: Decisions, *, is_taken: bool) -> Reason:
+def _heard(offset: int, received_at: int) -> Timeline:
+    """The log's clock at one record: that of the wall, since what other services have sent is not known."""
+    return Timeline(LogClock(), [Moment(offset, received_at, received_at)])
+
+
+def _reason_for(rule: Rule, arrival: Arrival, reason: Reason, decisions: Decisions, *, is_taken: bool) -> Reason:
     """How an event ended for one rule, where `reason` is how it ended among all rules."""
     if not rule.matches(arrival.event):
         return "late" if reason == "late" else "no_rule" if arrival.event.level in rule.levels else "below_level"

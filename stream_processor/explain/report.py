@@ -6,9 +6,10 @@ from schemas.lifecycle import Status
 from schemas.timestamps import EARLIEST
 from stream_processor.explain.history import History, steps
 from stream_processor.explain.replay import Replay
+from stream_processor.explain.standing import Standing, standing
 from stream_processor.ledger import Reason
 from stream_processor.near_misses import NearMiss
-from stream_processor.rules import CountRule, RuleSet
+from stream_processor.rules import Rule, RuleSet
 
 
 class ActiveIncident(msgspec.Struct, frozen=True):
@@ -23,12 +24,10 @@ class ActiveIncident(msgspec.Struct, frozen=True):
 
 
 class RuleReport(msgspec.Struct, frozen=True):
-    """`count` of `threshold` events lie within the window from `start` to `end`, both included."""
+    """How one rule stands, how events ended for it, and what came or almost came of them."""
 
-    rule: CountRule
-    count: int
-    start: int
-    end: int
+    rule: Rule
+    standing: Standing
     reasons: dict[Reason, int]
     incident: ActiveIncident | None
     near_misses: list[NearMiss]
@@ -58,13 +57,13 @@ def explain(history: History, rules: RuleSet, *, is_past: bool) -> Report:
     return Report(history, newest, [_of_rule(rule, replay, history, is_past=is_past) for rule in rules.rules])
 
 
-def _of_rule(rule: CountRule, replay: Replay, history: History, *, is_past: bool) -> RuleReport:
-    view, start = replay.views[rule.name], max(EARLIEST, history.at - rule.window)
+def _of_rule(rule: Rule, replay: Replay, history: History, *, is_past: bool) -> RuleReport:
+    view, known = replay.views[rule.name], replay.state.rules.get(rule.name)
+    start = max(EARLIEST, history.at - rule.window)
+    sliding = Standing(view.count_within(start, history.at), rule.threshold, start, history.at, "")
     return RuleReport(
         rule,
-        view.count_within(start, history.at),
-        start,
-        history.at,
+        standing(rule, known.own if known else None, history.at) or sliding,
         dict(sorted(view.reasons.items())),
         _active(rule.name, replay, history, is_past=is_past),
         replay.near_misses(rule.name),

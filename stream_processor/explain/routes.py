@@ -77,8 +77,9 @@ class RuleAnswer(BaseModel):
     rule: str
     kind: str
     count: Annotated[int, Field(description="Events within the window that count towards the threshold.")]
-    threshold: int
+    threshold: Annotated[int | None, Field(description="What the count must come to; null: it cannot be told yet.")]
     window: WindowAnswer
+    note: Annotated[str, Field(description="What else the rule looks at, in words; empty for kind count.")]
     reasons: Annotated[dict[Reason, int], Field(description="How the events that were looked at ended for this rule.")]
     incident: ActiveIncidentAnswer | None
     near_misses: list[NearMissAnswer]
@@ -112,6 +113,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
             "count": 4,
             "threshold": 5,
             "window": {"start": "2026-11-20T09:15:00.000000Z", "end": "2026-11-20T09:20:00.000000Z"},
+            "note": "",
             "reasons": {"below_level": 2, "qualified": 4},
             "incident": None,
             "near_misses": [{"count": 4, "first": "2026-11-20T09:17:00Z", "last": "2026-11-20T09:18:10Z"}],
@@ -184,10 +186,11 @@ def _answer(report: Report, rules: RuleSet) -> ExplainAnswer:
 def _rule_answer(report: RuleReport) -> RuleAnswer:
     return RuleAnswer(
         rule=report.rule.name,
-        kind=getattr(report.rule, "kind", "count"),
-        count=report.count,
-        threshold=report.rule.threshold,
-        window=WindowAnswer(start=to_rfc3339(report.start), end=to_rfc3339(report.end)),
+        kind=report.rule.kind,
+        count=report.standing.count,
+        threshold=report.standing.threshold,
+        window=WindowAnswer(start=to_rfc3339(report.standing.start), end=to_rfc3339(report.standing.end)),
+        note=report.standing.note,
         reasons=report.reasons,
         incident=_incident_answer(report.incident) if report.incident else None,
         near_misses=[

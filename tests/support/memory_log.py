@@ -82,6 +82,11 @@ class MemoryPublisher:
                 newest[incident.key] = incident
         return newest
 
+    def incidents_by_version(self) -> dict[tuple[str, int], bytes]:
+        """The newest version of each incident, as it was published."""
+        newest = {(key, incident.version) for key, incident in self.incidents().items()}
+        return {version: content for version, content in self.versions.items() if version in newest}
+
     def links(self, key: str) -> set[tuple[int, int]]:
         """The events that an incident was said to hold."""
         records = [decode_incident_events(record.value or b"") for record in self.to(INCIDENT_EVENTS)]

@@ -38,19 +38,23 @@ def test_check_shows_the_rules(run: Run) -> None:
     assert (code, err) == (0, "")
     assert "error-burst" in out
     assert "payment-timeouts" in out
-    assert out.rstrip().endswith("2 rules, allowed lateness 10m")
+    assert "over 3 x baseline and 10 events" in out
+    assert "0.1 of at least 20 events" in out
+    assert "silence after 10 events" in out
+    assert "2 of a new template" in out
+    assert out.rstrip().endswith("6 rules, allowed lateness 10m")
 
 
 def test_check_tells_every_error_on_its_line(run: Run, tmp_path: Path) -> None:
     """Bad files: 1, nothing but the errors."""
     file = tmp_path / "bad.yaml"
-    file.write_text(f"{RULE}- {{name: b, kind: rate, window: 1m}}\n")
+    file.write_text(f"{RULE}- {{name: b, kind: count, window: 0s}}\n")
     assert run("check", file) == (
         1,
         "",
         (
             f"{file}:3:3: rules[1].threshold: is required: a whole number from 1 to 10000\n"
-            f"{file}:3:19: rules[1].kind: expected a kind that is supported (count); found 'rate'\n"
+            f"{file}:3:34: rules[1].window: expected a duration from 1s to 1d, as 90s, 5m or 1h30m; found '0s'\n"
         ),
     )
 
@@ -64,6 +68,12 @@ def test_check_as_json(run: Run, tmp_path: Path) -> None:
         ("error-burst", "5m", "ERROR"),
         ("payment-timeouts", "1m30s", "WARNING"),
     ]
+    _, out, _ = run("check", EXAMPLES / "every-kind.yaml", "--json")
+    rules = {rule["kind"]: rule for rule in json.loads(out)["rules"]}
+    assert (rules["rate"]["multiple"], rules["rate"]["baseline_windows"]) == (3, 60)
+    assert (rules["ratio"]["share"], rules["ratio"]["allowed_lateness"]) == (0.1, "30s")
+    assert "quiet_period" not in rules["absence"]
+    assert rules["new-pattern"]["learning_period"] == "30m"
     code, out, err = run("check", tmp_path / "none.yaml", "--json")
     answer = json.loads(out)
     assert (code, err, answer["valid"], answer["rules"]) == (1, "", False, [])

@@ -19,6 +19,11 @@ def _record(value: bytes | None, topic: str = EVENTS, partition: int = 0) -> Rec
     return Record(topic, partition, 7, START // 1_000, value)
 
 
+def test_a_record_of_no_events_gives_no_rows() -> None:
+    """An empty array, as the processor writes where nobody sends."""
+    assert event_rows(_record(b"[]"), 1) == []
+
+
 def test_event_without_id_and_time_gets_those_of_its_place() -> None:
     """The view derives id and time exactly as the processor does: from the record's place and time of receipt."""
     bare = {"service": "checkout", "level": "error", "message": "m"}

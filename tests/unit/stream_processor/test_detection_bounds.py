@@ -304,3 +304,13 @@ def test_a_lone_event_before_an_incident_waits_for_another() -> None:
 
     (incident,) = service.incidents()
     assert (incident.event_count, incident.first_event_at) == (4, 55 * MICROSECONDS)
+
+
+def test_an_event_within_the_head_is_part_of_it() -> None:
+    """10, 18 and 20 open; 12 makes 10, 12 and 18 the head: 3 fills a window with 10 and 12, and with nothing else."""
+    service = Service(rules(rule(threshold=3)))
+
+    assert [service.hear(second) for second in (10, 18, 20, 12, 3)][2:] == [["opened"], ["attached"], ["attached"]]
+
+    (incident,) = service.incidents()
+    assert (incident.event_count, incident.first_event_at) == (5, 3 * MICROSECONDS)

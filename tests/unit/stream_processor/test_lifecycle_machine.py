@@ -13,9 +13,10 @@ from schemas.lifecycle import ACTIVE, STATUSES, Status, is_allowed
 from schemas.status_change import StatusChange
 from schemas.timestamps import MICROSECONDS
 from stream_processor.decisions import Arrival, Decisions
-from stream_processor.detection import detect
+from stream_processor.detection import detect, fall_silent
 from stream_processor.lifecycle import change_status, fall_quiet_by_clock
-from stream_processor.rules import CountRule, RuleSet
+from stream_processor.log_clock import LogClock, Moment, Timeline
+from stream_processor.rules import AbsenceRule, CountRule, PatternRule, RateRule, RatioRule, RuleSet
 from stream_processor.state import ended_row, new_state, read_ended, read_state, state_rows
 
 LATENESS = 40
@@ -23,7 +24,7 @@ QUIET = 60
 
 
 class LifecycleMachine(RuleBasedStateMachine):
-    """One service under two rules, with everything that was published and written."""
+    """One service under rules of every kind, with everything that was published and written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +35,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.ledger: Counter[str] = Counter()
         self.time, self.clock, self.offset, self.changes, self.sent = 0, 10**9, 0, 0, 0
         self.asked: list[StatusChange] = []
+        self.heard = self.sent_at = 0
 
     @initialize(threshold=st.integers(1, 3), window=st.integers(0, 20))
     def begin(self, threshold: int, window: int) -> None:
@@ -41,6 +43,19 @@ class LifecycleMachine(RuleBasedStateMachine):
             (
                 CountRule("burst", ("ERROR",), threshold, window * MICROSECONDS, QUIET * MICROSECONDS),
                 CountRule("flood", ("ERROR", "FATAL"), threshold + 2, window * MICROSECONDS, 0),
+                RateRule(
+                    *("rate", ("ERROR",), 1, 10 * MICROSECONDS, QUIET * MICROSECONDS),
+                    multiple=1.0,
+                    floor=threshold,
+                    baseline_windows=5,
+                    learning_windows=1,
+                ),
+                RatioRule("ratio", ("ERROR",), 1, 10 * MICROSECONDS, QUIET * MICROSECONDS, share=0.4, minimum=2),
+                AbsenceRule("absence", ("ERROR", "INFO"), threshold, QUIET * MICROSECONDS, 0),
+                PatternRule(
+                    *("new", ("FATAL",), threshold, 30 * MICROSECONDS, QUIET * MICROSECONDS),
+                    learning_period=30 * MICROSECONDS,
+                ),
             ),
             LATENESS * MICROSECONDS,
         )
@@ -49,20 +64,35 @@ class LifecycleMachine(RuleBasedStateMachine):
         levels=st.lists(st.sampled_from(["ERROR", "FATAL", "INFO"]), min_size=1, max_size=5),
         step=st.integers(0, 25) | st.integers(50, 120),
         behind=st.integers(0, LATENESS + 5),
+        words=st.lists(st.sampled_from("abcdefghij"), min_size=5, max_size=5),
     )
-    def events_arrive(self, levels: list[Level], step: int, behind: int) -> None:
+    def events_arrive(self, levels: list[Level], step: int, behind: int, words: list[str]) -> None:
         self.time += step
         self.clock += 1
         self.offset += 1
         at = max(0, self.time - behind) * MICROSECONDS
         arrivals = [
-            Arrival(Event(f"e{self.offset}-{n}", "checkout", level, "x", at + n), self.offset, n, self.clock)
-            for n, level in enumerate(levels)
+            Arrival(Event(f"e{self.offset}-{n}", "checkout", level, word, at + n), self.offset, n, self.clock)
+            for n, (level, word) in enumerate(zip(levels, words, strict=False))
         ]
         self.sent += len(arrivals)
+        self.sent_at = self.offset
         decisions = Decisions(0)
-        detect(self.state, arrivals, self.in_force, decisions)
+        detect(self.state, arrivals, self.in_force, decisions, self.timeline(min(step, 10)))
         self.keep(decisions)
+
+    @rule(seconds=st.integers(1, QUIET))
+    def nothing_but_ticks_is_heard(self, seconds: int) -> None:
+        self.clock += 1
+        self.offset += 1
+        decisions = Decisions(0)
+        fall_silent(self.state, self.in_force, self.timeline(seconds), decisions)
+        self.keep(decisions)
+
+    def timeline(self, seconds: int) -> Timeline:
+        """The log's clock at the newest record, so many seconds after the one before."""
+        self.heard += seconds * MICROSECONDS
+        return Timeline(LogClock(), [Moment(self.offset, self.heard, self.clock)])
 
     @precondition(lambda self: self.published)
     @rule(which=st.integers(0, 20), to=st.sampled_from(STATUSES), data=st.data())
@@ -98,11 +128,8 @@ class LifecycleMachine(RuleBasedStateMachine):
         assert fall_quiet_by_clock(self.state, self.in_force, self.clock, decisions) == bool(decisions.incidents())
         self.keep(decisions)
         for incident in decisions.incidents():
-            assert (incident.rule, before[incident.key].status in ACTIVE, incident.status) == (
-                "burst",
-                True,
-                "resolved",
-            )
+            assert (before[incident.key].status in ACTIVE, incident.status) == (True, "resolved")
+            assert incident.rule not in ("flood", "absence"), "they have no quiet period"
 
     @rule()
     def the_processor_starts_anew(self) -> None:
@@ -111,9 +138,9 @@ class LifecycleMachine(RuleBasedStateMachine):
     @rule()
     def the_last_record_comes_again(self) -> None:
         before, decisions = dict(self.published), Decisions(0)
-        again = Arrival(Event("again", "checkout", "ERROR", "x", self.time * MICROSECONDS), self.offset, 0, self.clock)
-        if self.offset:
-            detect(self.state, [again], self.in_force, decisions)
+        again = Arrival(Event("again", "checkout", "ERROR", "x", self.time * MICROSECONDS), self.sent_at, 0, self.clock)
+        if self.sent_at:
+            detect(self.state, [again], self.in_force, decisions, self.timeline(0))
             self.keep(decisions)
         assert self.published == before
 
@@ -133,7 +160,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @invariant()
     def each_event_stands_under_one_incident_of_a_rule(self) -> None:
-        for name in ("burst", "flood"):
+        for name in (each.name for each in self.in_force.rules):
             places = Counter[tuple[int, int]]()
             for key, linked in self.linked.items():
                 if self.published[key].rule == name:
@@ -160,11 +187,11 @@ class LifecycleMachine(RuleBasedStateMachine):
         decisions = Decisions(0)
         ended = read_ended(change.incident_key, self.rows.get)
         reason = change_status(self.state, ended, change, self.in_force, decisions)
-        self.keep(decisions)
+        self.keep(decisions, told=reason == "repeated")
         return reason
 
-    def keep(self, decisions: Decisions) -> None:
-        """Write and publish what was decided, as the processor does."""
+    def keep(self, decisions: Decisions, *, told: bool = False) -> None:
+        """Write and publish what was decided, as the processor does. `told`: all of it was published before."""
         for row in decisions.ended_rows():
             self.write(ended_row(row))
         self.write(state_rows(self.state))
@@ -178,7 +205,11 @@ class LifecycleMachine(RuleBasedStateMachine):
                 assert incident.updated_at >= known.updated_at
             self.published[incident.key] = incident
         for record in decisions.events(most=4):
-            self.linked[record.key].update((event.offset, event.index) for event in record.events)
+            places = [(event.offset, event.index) for event in record.events]
+            if told:
+                assert all(place in self.linked[record.key] for place in places)
+            else:
+                self.linked[record.key].update(places)
 
     def write(self, rows: dict[bytes, bytes | None]) -> None:
         for key, value in rows.items():

@@ -25,7 +25,8 @@ START = 10**15
 class Life:
     """One service under two like rules; of the incidents, those of the rule `burst` are looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: RuleSet = RULES) -> None:
+        self.rules = rules
         self.state = new_state("checkout")
         self.newest: dict[str, Incident] = {}
         self.ended: dict[str, EndedRow] = {}
@@ -37,19 +38,19 @@ class Life:
             event = Event(f"e{self.records}", "checkout", "ERROR", "x", second * MICROSECONDS)
             received_at = START + self.records * MICROSECONDS
             self.step = Decisions(0)
-            detect(self.state, [Arrival(event, self.records, 0, received_at)], RULES, self.step)
+            detect(self.state, [Arrival(event, self.records, 0, received_at)], self.rules, self.step)
             self.keep()
 
     def ask(self, key: str, to: Status, at: int = START + 10**9) -> str:
         change = StatusChange(f"c-{to}-{at}", key, "checkout", to, "ann", at, "why not")
         self.step = Decisions(0)
-        reason = change_status(self.state, self.ended.get(key), change, RULES, self.step)
+        reason = change_status(self.state, self.ended.get(key), change, self.rules, self.step)
         self.keep()
         return reason
 
     def wait(self, until: int) -> bool:
         self.step = Decisions(0)
-        changed = fall_quiet_by_clock(self.state, RULES, until, self.step)
+        changed = fall_quiet_by_clock(self.state, self.rules, until, self.step)
         self.keep()
         return changed
 
@@ -252,7 +253,37 @@ def test_a_merged_incident_that_the_clock_had_resolved_can_be_stirred() -> None:
     assert life.newest[second.key].status == "resolved"
 
     life.hear(80)
+    merged = life.newest[first.key].timeline[-1]
+    assert (merged.what, merged.from_status, merged.to_status) == ("merged", None, None), "both were resolved"
     life.hear(152)
 
     assert life.newest[first.key].status == "open"
     assert [row for row in life.state.rules["burst"].spans if row.is_active and row.quiet_from] == []
+
+
+def test_a_reopened_incident_takes_in_at_once_what_came_meanwhile_where_its_rule_is_the_only_one() -> None:
+    """It does not wait for the next event."""
+    life = Life(RuleSet(RULES.rules[:1], RULES.allowed_lateness))
+    life.hear(0, 1)
+    key = life.incidents()[0].key
+    life.ask(key, "resolved")
+    life.hear(3)
+
+    life.ask(key, "open")
+
+    assert life.incidents()[0].event_count == 3
+
+
+def test_the_next_incident_links_to_a_reopened_one_that_events_can_no_longer_change() -> None:
+    """Also when its row has left the service's by then."""
+    life = Life()
+    life.hear(0, 1)
+    key = life.incidents()[0].key
+    life.ask(key, "resolved")
+    life.ask(key, "open")
+
+    life.hear(20_000, 20_001)
+
+    _, second = life.incidents()
+    assert key in life.ended
+    assert second.previous_key == key

@@ -256,6 +256,27 @@ async def test_what_was_written_but_not_published_is_published_after_recovery() 
     assert pipeline.only().status == "resolved"
 
 
+async def test_what_a_reopened_incident_took_in_is_told_again_after_a_crash() -> None:
+    """Cut off between writing a reopening and publishing it: delivered again, it names what came meanwhile."""
+    pipeline = Setup()
+    await pipeline.burst(0, range(5))
+    key = pipeline.only().key
+    await pipeline.processor.take_status_changes(0, [change(key, "resolved", "c1")])
+    await pipeline.burst(5, range(5, 7))
+    reopening = change(key, "open", "c2")
+    pipeline.publisher.fails = True
+    with pytest.raises(ConnectionError):
+        await pipeline.processor.take_status_changes(0, [reopening])
+    pipeline.publisher.fails = False
+    pipeline.start()
+    await pipeline.burst(7, range(7, 8))
+
+    await pipeline.processor.take_status_changes(0, [reopening])
+
+    assert pipeline.only().event_count == 8
+    assert pipeline.publisher.links(key) == {(n, 0) for n in range(8)}
+
+
 @pytest.mark.parametrize(("days", "rows"), [(6, 2), (8, 1)])
 async def test_closed_incidents_leave_the_state_after_a_week(days: int, rows: int) -> None:
     """Until then a redelivered change still finds its incident; then only the service's row is left."""

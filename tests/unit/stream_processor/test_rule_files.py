@@ -13,7 +13,16 @@ from runtime.settings import load_settings
 from stream_processor.faults import Fault, InvalidFiles
 from stream_processor.matching import Match
 from stream_processor.rule_files import RULES_FIELDS, RuleReader, load_rules, rules_in_force
-from stream_processor.rules import CountRule, RuleSet, rules_from_settings
+from stream_processor.rules import (
+    AbsenceRule,
+    CountRule,
+    PatternRule,
+    RateRule,
+    RatioRule,
+    Rule,
+    RuleSet,
+    rules_from_settings,
+)
 from stream_processor.yaml_nodes import MAX_FILE_BYTES, parse_yaml
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
@@ -42,7 +51,10 @@ def test_a_file_gives_its_rules_in_order() -> None:
     rules = load_rules([EXAMPLES / "error-burst.yaml"])
     assert rules.allowed_lateness == 600 * SECOND
     assert rules.rules == (
-        CountRule("error-burst", ("ERROR", "CRITICAL", "FATAL"), 5, 300 * SECOND, 3_600 * SECOND),
+        CountRule(
+            *("error-burst", ("ERROR", "CRITICAL", "FATAL"), 5, 300 * SECOND, 3_600 * SECOND),
+            allowed_lateness=600 * SECOND,
+        ),
         CountRule(
             "payment-timeouts",
             ("WARNING", "ERROR", "CRITICAL", "FATAL"),
@@ -51,6 +63,7 @@ def test_a_file_gives_its_rules_in_order() -> None:
             1_800 * SECOND,
             "P2",
             Match(("payment-*", "checkout"), ("*-canary",), (("region", ("eu-1", "eu-2")),), "(?i)time[d ]*out"),
+            600 * SECOND,
         ),
     )
 
@@ -63,7 +76,10 @@ def test_the_example_holds_the_default_rule() -> None:
 def test_what_is_left_out_has_defaults() -> None:
     """The levels of errors, every service, an hour of quiet, no floor, ten minutes of lateness."""
     rules = read(f"rules:\n{SMALL}")
-    assert rules.rules == (CountRule("a", ("ERROR", "CRITICAL", "FATAL"), 2, 60 * SECOND, 3_600 * SECOND),)
+    errors = ("ERROR", "CRITICAL", "FATAL")
+    assert rules.rules == (
+        CountRule("a", errors, 2, 60 * SECOND, 3_600 * SECOND, allowed_lateness=600 * SECOND),  # type: ignore[arg-type]
+    )
     assert rules.allowed_lateness == 600 * SECOND
 
 
@@ -89,14 +105,16 @@ def test_several_files_make_one_set(tmp_path: Path) -> None:
 def test_every_fault_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     """By file, then from top to bottom, each with line and column."""
     one, two = tmp_path / "1.yaml", tmp_path / "2.yaml"
-    one.write_text(f"rules:\n{SMALL}- name: a\n  kind: rate\n  windw: 5m\n  threshold: 0\n")
+    one.write_text(f"rules:\n{SMALL}- name: a\n  kind: rates\n  windw: 5m\n  threshold: 0\n")
     two.write_text(f"allowed_lateness: soon\nrules:\n{SMALL}")
     with pytest.raises(InvalidFiles) as invalid:
         load_rules([one, two, tmp_path / "3.yaml"])
     assert str(invalid.value).splitlines() == [
-        f"{one}:3:3: rules[1].window: is required: a duration from 1s to 1d, as 5m",
         f"{one}:3:9: rules[1].name: expected a name of its own; {one}:2 has it already",
-        f"{one}:4:9: rules[1].kind: expected a kind that is supported (count); found 'rate'",
+        (
+            f"{one}:4:9: rules[1].kind: expected a kind that is supported (count, rate, ratio, absence, new-pattern); "
+            "found 'rates'"
+        ),
         f"{one}:5:3: rules[1].windw: is no known field; did you mean window?",
         f"{one}:6:14: rules[1].threshold: expected a whole number from 1 to 10000; found '0'",
         f"{two}:1:19: allowed_lateness: expected a duration from 0s to 1d, as 90s, 5m or 1h30m; found 'soon'",
@@ -106,14 +124,17 @@ def test_every_fault_of_every_file_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_allowed_lateness_is_one_for_all_files(tmp_path: Path) -> None:
-    """Two files that disagree are at fault, and so is a rule with a lateness of its own."""
+    """Two files that disagree are at fault; a rule may have its own."""
     (tmp_path / "1.yaml").write_text(f"allowed_lateness: 1m\nrules:\n{SMALL}")
     (tmp_path / "2.yaml").write_text("allowed_lateness: 2m\nrules:\n" + SMALL.replace("name: a", "name: b"))
     with pytest.raises(InvalidFiles) as invalid:
         load_rules([tmp_path])
     assert [(f.line, f.column, f.field) for f in invalid.value.faults] == [(1, 19, "allowed_lateness")]
     own = SMALL.replace("threshold: 2", "threshold: 2, allowed_lateness: 1m")
-    assert faults_of(f"rules:\n{own}")[0].startswith("f.yaml:2:52: rules[0].allowed_lateness: is no known field; ")
+    rules = read(f"allowed_lateness: 10m\nrules:\n{own}{SMALL.replace('name: a', 'name: b')}")
+    assert [rule.lateness for rule in rules.rules] == [60 * SECOND, 600 * SECOND]
+    assert rules.allowed_lateness == 600 * SECOND, "the greatest, for how long ids are known and what is late for all"
+    assert read(f"allowed_lateness: 10m\nrules:\n{own}").allowed_lateness == 60 * SECOND
 
 
 RULE = "rules:\n- name: a\n  kind: count\n  window: 1m\n  threshold: 2\n"
@@ -210,11 +231,107 @@ def test_rules_in_force_are_the_files_or_the_default(tmp_path: Path) -> None:
     assert [(rule.name, rule.threshold) for rule in default.rules] == [("error-burst", 7)]
 
 
+ERRORS: tuple[Any, ...] = ("ERROR", "CRITICAL", "FATAL")
+ALL: tuple[Any, ...] = ("DEBUG", "INFO", "WARNING", *ERRORS)
+MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        (
+            "kind: rate, multiple: 3, floor: 20",
+            RateRule(*("a", ERRORS, 1, MINUTE, HOUR), allowed_lateness=10 * MINUTE, multiple=3.0, floor=20),
+        ),
+        (
+            "kind: rate, multiple: 2.5, floor: 0, window: 5m, baseline_windows: 5, allowed_lateness: 0s",
+            RateRule(
+                *("a", ERRORS, 1, 5 * MINUTE, HOUR),
+                allowed_lateness=0,
+                multiple=2.5,
+                floor=0,
+                baseline_windows=5,
+                learning_windows=5,
+            ),
+        ),
+        (
+            "kind: ratio, share: 0.05, minimum: 100, quiet_period: 0",
+            RatioRule(*("a", ERRORS, 1, MINUTE, 0), allowed_lateness=30 * SECOND, share=0.05, minimum=100),
+        ),
+        (
+            "kind: absence, window: 10m, severity_floor: P1",
+            AbsenceRule("a", ALL, 10, 10 * MINUTE, 0, "P1", allowed_lateness=10 * MINUTE),
+        ),
+        (
+            "kind: absence, window: 20s, threshold: 1, match: {levels: [info], services: b}",
+            AbsenceRule(
+                *("a", ("INFO",), 1, 20 * SECOND, 0), match=Match(services=("b",)), allowed_lateness=10 * MINUTE
+            ),
+        ),
+        (
+            "kind: new-pattern",
+            PatternRule(*("a", ERRORS, 1, 5 * MINUTE, HOUR), allowed_lateness=30 * SECOND, learning_period=HOUR),
+        ),
+        (
+            "kind: new-pattern, window: 10s, threshold: 3, learning_period: 1m, quiet_period: 30m",
+            PatternRule(
+                *("a", ERRORS, 3, 10 * SECOND, 30 * MINUTE), allowed_lateness=10 * SECOND, learning_period=MINUTE
+            ),
+        ),
+    ],
+)
+def test_every_kind_has_its_fields_and_defaults(fields: str, rule: Rule) -> None:
+    """What each kind takes, and what it is without."""
+    assert read(f"rules: [{{name: a, {fields}}}]").rules == (rule,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ("kind: count, window: 1m, threshold: 2, share: 1", "1:58: rules[0].share: is a field of kind ratio, not of c"),
+        ("kind: rate, multiple: 3, floor: 1, threshold: 2", "1:54: rules[0].threshold: is a field of kind count, abs"),
+        ("kind: absence, window: 1m, quiet_period: 1h", "1:46: rules[0].quiet_period: is a field of kind count, rat"),
+        ("kind: rate, floor: 1", "1:9: rules[0].multiple: is required: a number above 0, up to 1000: how many times"),
+        ("kind: rate, multiple: 0, floor: 1", "1:41: rules[0].multiple: expected a number above 0, up to 1000; found"),
+        ("kind: rate, multiple: yes, floor: 1", "1:41: rules[0].multiple: expected a number above 0, up to 1000; fou"),
+        ("kind: rate, multiple: 2, floor: -1", "1:51: rules[0].floor: expected a whole number from 0 to 1000000; fo"),
+        (
+            "kind: rate, multiple: 2, floor: 1, baseline_windows: 5, learning_windows: 6",
+            "1:93: rules[0].learning_windows: expected a whole number from 1 to 5; found '6'",
+        ),
+        (
+            "kind: rate, multiple: 2, floor: 1, window: 4s",
+            "1:62: rules[0].window: expected an allowed lateness up to 8m for a rule of kind rate with this window; i",
+        ),
+        ("kind: ratio, minimum: 5, share: 1.1", "1:51: rules[0].share: expected a number above 0, up to 1; found '1.1"),
+        ("kind: ratio, share: 1", "1:9: rules[0].minimum: is required: a whole number from 1 to 1000000: events of a"),
+        ("kind: absence, window: 19s", "1:42: rules[0].window: expected a duration from 20s to 1d, as 90s, 5m or 1h3"),
+        ("kind: absence", "1:9: rules[0].window: is required: a duration from 20s to 1d, as 10m"),
+        (
+            "kind: new-pattern, allowed_lateness: 6m",
+            "1:56: rules[0].allowed_lateness: expected an allowed lateness up to 5m for a rule of kind new-pattern wit",
+        ),
+        ("kind: count, window: 1m, threshold: 2, allowed_lateness: 2d", "1:76: rules[0].allowed_lateness: expected a "),
+        ("kind: count, window: 1m, threshold: 2, learning: 1h", "1:58: rules[0].learning: is no known field; known ar"),
+    ],
+)
+def test_what_does_not_fit_a_kind_is_told_with_its_place(fields: str, fault: str) -> None:
+    """The name of a field that another kind has, a value out of bounds, a field that is missing."""
+    found = faults_of(f"rules: [{{name: a, {fields}}}]")
+    assert len(found) == 1
+    assert found[0].startswith(f"f.yaml:{fault}"), found
+
+
 names = st.sampled_from(
-    [*RULES_FIELDS, "name", "kind", "match", "window", "threshold", "levels", "services", "message"]
+    [*RULES_FIELDS, "name", "kind", "match", "window", "threshold", "levels", "services", "message", "share", "floor"]
 )
 scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["count", "5m"])
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["count", "rate", "ratio", "absence", "new-pattern", "5m"])
 )
 trees: st.SearchStrategy[Any] = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names | st.text(max_size=5), inner, max_size=5)

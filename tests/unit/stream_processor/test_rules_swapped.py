@@ -61,7 +61,7 @@ class Run:
         offset = 0
         for other, seconds in rounds:
             rules = rule_set(other if swaps else None)
-            processor.use_rules(rules)
+            processor.use_rules(rules, lambda _: rows.rows)
             if restarts:
                 processor = Processor(rules, rows, self.publisher, 1)
                 processor.recovered(0, rows.rows, START * MICROSECONDS)

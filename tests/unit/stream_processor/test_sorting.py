@@ -29,6 +29,13 @@ def header(found: Sorted, number: int, name: str) -> str:
     return dict(found.dead[number].letter.headers)[name].decode()
 
 
+def test_a_record_of_no_events_holds_none() -> None:
+    """An empty array, as the processor writes where nobody sends, goes nowhere and is no dead letter."""
+    found = sort_records([LogRecord(7, b"[]"), event_record(8, event(HERE)), LogRecord(9, b" [ ] ")], PARTITIONS)
+
+    assert (list(found.here), found.elsewhere, found.dead) == ([HERE], {}, [])
+
+
 def test_events_are_sorted_by_service_in_the_order_of_the_log() -> None:
     """What belongs here keeps its place in the log; what belongs elsewhere keeps its order."""
     records = [

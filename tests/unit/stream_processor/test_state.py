@@ -8,6 +8,18 @@ from hypothesis import strategies as st
 from schemas.incident import Change, ChangeKind, EventPosition, MinuteCount
 from schemas.levels import LEVELS
 from schemas.lifecycle import STATUSES
+from stream_processor.kind_states import (
+    AbsenceState,
+    Bunch,
+    OwnState,
+    PatternState,
+    RateState,
+    RateWindow,
+    RatioState,
+    RatioWindow,
+    Template,
+)
+from stream_processor.log_clock import LogClock
 from stream_processor.recent_ids import ALWAYS_KEPT, SEGMENT, IdRow, RecentIds
 from stream_processor.span import Item, Span
 from stream_processor.state import (
@@ -16,15 +28,18 @@ from stream_processor.state import (
     RuleState,
     ServiceRow,
     ServiceState,
+    clock_row,
     ended_key,
     ended_row,
     is_ended_key,
     is_service_key,
     new_state,
+    read_clock,
     read_ended,
     read_state,
     service_key,
     state_rows,
+    supersedes,
 )
 
 TIMES = st.integers(-(2**62), 2**62)
@@ -66,10 +81,41 @@ SPANS = st.builds(
     heard_at=TIMES,
     kept_alive_at=TIMES,
     quiet_from=st.none() | STATUS,
+    taken_up=st.lists(ITEMS, max_size=2),
+)
+NUMBERS = st.integers(-(2**40), 2**40)
+BUNCHES = st.builds(Bunch, COUNTS, st.lists(ITEMS, max_size=3))
+RATE_WINDOWS = st.builds(RateWindow, st.none() | st.floats(0, 1e9), BUNCHES, st.booleans(), COUNTS)
+TEMPLATES = st.builds(Template, st.text(max_size=5), TIMES, BUNCHES, st.booleans(), st.booleans(), st.booleans())
+FINGERPRINTS = st.integers(0, 2**64 - 1)
+OWN: st.SearchStrategy[OwnState] = st.one_of(
+    st.builds(
+        RateState,
+        *(COUNTS, st.none() | NUMBERS),
+        st.dictionaries(NUMBERS, COUNTS, max_size=3),
+        st.dictionaries(NUMBERS, RATE_WINDOWS, max_size=2),
+    ),
+    st.builds(
+        RatioState,
+        COUNTS,
+        st.dictionaries(NUMBERS, st.builds(RatioWindow, COUNTS, BUNCHES), max_size=2),
+        *(COUNTS, st.none() | TIMES),
+    ),
+    st.builds(
+        PatternState,
+        *(COUNTS, st.none() | TIMES),
+        st.dictionaries(FINGERPRINTS, TEMPLATES, max_size=2),
+        st.lists(FINGERPRINTS, max_size=3),
+        *(COUNTS, COUNTS, COUNTS, st.none() | TIMES),
+    ),
+    st.builds(AbsenceState, COUNTS, COUNTS, st.none() | ITEMS, st.text(max_size=5), COUNTS),
 )
 RULES = st.dictionaries(
     st.text(max_size=5),
-    st.builds(RuleState, st.lists(ITEMS, max_size=3), st.lists(SPANS, max_size=2), st.none() | st.text(max_size=5)),
+    st.builds(
+        RuleState,
+        *(st.lists(ITEMS, max_size=3), st.lists(SPANS, max_size=2), st.none() | st.text(max_size=5), st.none() | OWN),
+    ),
     max_size=2,
 )
 NOTHING: dict[bytes, bytes] = {}
@@ -104,7 +150,8 @@ def test_a_service_is_read_back_as_it_was_written(
 
 
 def fields(state: ServiceState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in ServiceState.__slots__ if name != "ids"} | {"ids": state.ids.row()}
+    kept = [name for name in ServiceState.__slots__ if name != "ids" and not name.startswith("_")]
+    return {name: getattr(state, name) for name in kept} | {"ids": state.ids.row()}
 
 
 @settings(max_examples=50, deadline=None)
@@ -154,3 +201,59 @@ def test_an_expired_segment_is_deleted_after_the_row_that_named_it() -> None:
         (service_key("checkout"), False),
         (b"i" + (0).to_bytes(8, "big") + b"checkout", True),
     ]
+
+
+def test_known_templates_stand_in_rows_of_their_own() -> None:
+    """64 a row, written once, before the row that names them; read back, all are known."""
+    state = new_state("checkout")
+    own = PatternState(7)
+    state.rule_state("new").own = own
+    seen = state.seen_templates("new", own)
+    for fingerprint in range(150):
+        seen.add(fingerprint)
+        seen.add(fingerprint)
+    rows = state_rows(state)
+
+    assert [key[:1] for key in rows] == [b"t", b"t", b"s"]
+    assert list(state_rows(state)) == [service_key("checkout")]
+    read = read_state("checkout", {key: row or b"" for key, row in rows.items()}.get)
+    kept = read.rules["new"].own
+    assert isinstance(kept, PatternState)
+    known = read.seen_templates("new", kept)
+    assert (len(known), len(kept.tail), kept.segments) == (150, 22, 2)
+    assert all(fingerprint in known for fingerprint in range(150))
+    assert 150 not in known
+
+
+def test_a_rule_that_becomes_another_leaves_no_templates_behind() -> None:
+    """Their rows go after the row that no longer names them, and new ones never take their keys."""
+    state = new_state("checkout")
+    own = PatternState(7)
+    state.rule_state("new").own = own
+    for fingerprint in range(64):
+        state.seen_templates("new", own).add(fingerprint)
+    (old, _) = state_rows(state)
+
+    other = PatternState(8)
+    state.replace_own("new", other)
+    for fingerprint in range(64):
+        state.seen_templates("new", other).add(fingerprint)
+    (new, service, gone) = rows = state_rows(state)
+
+    assert (service, gone, rows[gone]) == (service_key("checkout"), old, None)
+    assert new != old
+    state.replace_own("new", None)
+    assert list(state_rows(state).items())[-1] == (new, None)
+
+
+def test_a_clock_is_read_back_and_only_a_later_one_takes_its_place() -> None:
+    """A worker that was replaced may write an earlier one behind it."""
+    clock, earlier = LogClock(7, 90, 10**15), LogClock(6, 80, 10**15)
+    ((key, row),) = clock_row(3, clock).items()
+    ((_, before),) = clock_row(3, earlier).items()
+
+    assert row is not None
+    assert before is not None
+    assert read_clock(3, {key: row}.get) == clock
+    assert read_clock(4, {key: row}.get) == LogClock()
+    assert (supersedes(key, row, before), supersedes(key, before, row)) == (True, False)

@@ -171,7 +171,7 @@ def test_the_time_of_the_last_event_is_explained_as_it_was_detected(inputs: list
         span = live.newest_span(told.rule.name)
         if span is None or not span.is_active or live.clock > told.rule.ends_at(span.alive_at):
             assert in_short(told) is None
-            assert told.count < told.rule.threshold
+            assert told.standing.count < told.rule.threshold
         else:
             assert in_short(told) == (span.key, span.count, span.status)
         assert told.reasons == live.reasons[told.rule.name]
@@ -194,7 +194,11 @@ def report_at(at: int, events: list[tuple[int, Level]], *, is_past: bool = True)
 def test_the_window_ends_at_the_time_asked_about(at: int, count: int) -> None:
     """Both of its ends are included."""
     told = report_at(at, [(100, "ERROR"), (110, "ERROR")])
-    assert (told.count, told.end - told.start, told.end) == (count, 20 * MICROSECONDS, at * MICROSECONDS)
+    assert (told.standing.count, told.standing.end - told.standing.start, told.standing.end) == (
+        count,
+        20 * MICROSECONDS,
+        at * MICROSECONDS,
+    )
     assert told.incident is None
 
 
