@@ -56,6 +56,10 @@ class ChangeAnswer(BaseModel):
     to: Status | None
     note: str | None
     reason: str
+    after: Annotated[
+        int | None,
+        Field(description="Of what came between events: the offset in the incident's partition that it follows."),
+    ] = None
 
 
 class EvidenceAnswer(BaseModel):

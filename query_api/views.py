@@ -102,6 +102,7 @@ def change_view(change: Mapping[str, Any]) -> dict[str, Any]:
         "to": change.get("to_status"),
         "note": change.get("note"),
         "reason": change["reason"],
+        "after": change.get("after"),
     }
 
 

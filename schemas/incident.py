@@ -19,7 +19,11 @@ SYSTEM: str = "system"
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of an incident's timeline. `at` is in microseconds since the epoch."""
+    """One entry of an incident's timeline. `at` is in microseconds since the epoch.
+
+    `after`: where a person or the wall clock came between events: the offset of the record of `ops.events`, in the
+    incident's partition, that it follows. So the order of all that led to an incident can be found again.
+    """
 
     at: int
     actor: str
@@ -29,6 +33,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     to_status: Status | None = None
     note: str | None = None
     change_id: str | None = None
+    after: int | None = None
 
 
 class EventPosition(msgspec.Struct, frozen=True, array_like=True):

@@ -1,6 +1,7 @@
 """What the detection has decided and the shell must carry out."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -9,6 +10,7 @@ from schemas.event import Event
 from schemas.incident import AttachedEvent, Incident, IncidentEvents
 from stream_processor.ledger import Reason
 from stream_processor.near_misses import NearMiss
+from stream_processor.rules import CountRule
 from stream_processor.span import Item, Span
 from stream_processor.state import EndedRow
 
@@ -55,6 +57,9 @@ class Decisions:
         else:
             known.events.extend(attached)
 
+    def left_loose(self, service: str, rule: CountRule, loose: Sequence[Item], item: Item) -> None:
+        """An event counts and is in no incident; for whoever looks for near misses."""
+
     def ended(self, service: str, rule: str, span: Span) -> None:
         """Events no longer change an incident: it moves to a row of its own."""
         self._ended[span.key] = EndedRow(service, rule, span)
@@ -62,6 +67,10 @@ class Decisions:
     def near_miss(self, service: str, rule: str, count: int, first: int, last: int) -> None:
         """A window has passed that was nearly an incident."""
         self.near.append(NearMiss(rule, service, count, first, last))
+
+    def spans(self) -> Iterable[tuple[str, str, Span]]:
+        """What has changed, as service, rule and incident."""
+        return self._incidents.values()
 
     def incidents(self) -> list[Incident]:
         """The incident records to publish."""

@@ -130,7 +130,12 @@ def _count(state: ServiceState, rule: Rule, arrival: Arrival, decisions: Decisio
         lateness = max(0, newest - event.timestamp)
         return Opening(event.id, event.timestamp, rule.describe(state.service), rule.threshold, lateness)
 
-    return sighting.take([Item(event.timestamp, arrival.offset, arrival.index)], opening)
+    item = Item(event.timestamp, arrival.offset, arrival.index)
+    outcome = sighting.take([item], opening)
+    if outcome == "qualified":
+        assert isinstance(rule, CountRule)
+        decisions.left_loose(state.service, rule, sighting.known.loose, item)
+    return outcome
 
 
 def _advance(state: ServiceState, rules: RuleSet, received_at: int, decisions: Decisions) -> None:

@@ -12,9 +12,23 @@ from stream_processor.state import EndedRow, RuleState, ServiceState
 
 
 def change_status(
-    state: ServiceState, ended: EndedRow | None, change: StatusChange, rules: RuleSet, decisions: Decisions
+    state: ServiceState,
+    ended: EndedRow | None,
+    change: StatusChange,
+    rules: RuleSet,
+    decisions: Decisions,
+    *,
+    after: int | None = None,
 ) -> StatusReason:
-    """Apply a person's change. `ended`: the incident's own row, if it has one.
+    """Apply a person's change.
+
+    Args:
+        state: the service's.
+        ended: the incident's own row, if it has one.
+        change: what the person wants.
+        rules: those in force.
+        decisions: takes what it leads to.
+        after: the offset of the record that it comes after; kept in the timeline, so that it can be found again.
 
     A change that was applied before (redelivery) publishes the present record again and changes nothing.
     """
@@ -30,16 +44,28 @@ def change_status(
     known = state.rule_state(rule_name)
     span.touch(change.at)
     if why := _objection(known, span, change):
-        span.note("status_refused", why, change.at, actor=change.actor, note=change.note, change_id=change.change_id)
+        span.note(
+            "status_refused",
+            why,
+            change.at,
+            actor=change.actor,
+            note=change.note,
+            change_id=change.change_id,
+            after=after,
+        )
     else:
-        _Step(state, known, rule_name, rules, decisions).take(span, change)
+        _Step(state, known, rule_name, rules, decisions).take(span, change, after)
     if not _holds(known, span):
         decisions.ended(state.service, rule_name, span)
     return "refused" if why else "applied"
 
 
-def fall_quiet_by_clock(state: ServiceState, rules: RuleSet, now: int, decisions: Decisions) -> bool:
+def fall_quiet_by_clock(
+    state: ServiceState, rules: RuleSet, now: int, decisions: Decisions, after: int | None = None
+) -> bool:
     """Resolve active incidents that heard nothing for their quiet period of wall clock (`now`, microseconds).
+
+    `after`: the offset of the record that this comes after, for the timeline.
 
     Events still decide: one from within the quiet period of event time that comes later stirs the incident again, so
     that the incidents of a replay are the same however fast it runs. Gives whether anything changed.
@@ -50,7 +76,7 @@ def fall_quiet_by_clock(state: ServiceState, rules: RuleSet, now: int, decisions
         span = known.spans[-1] if known and known.spans else None
         if span and span.is_active and rule.quiet_period and now - span.heard_at > rule.quiet_period:
             before = span.status
-            fall_quiet(span, rule, span.last, now)
+            fall_quiet(span, rule, span.last, now, after)
             span.quiet_from = before
             decisions.changed(state.service, rule.name, span)
             changed = True
@@ -94,7 +120,7 @@ class _Step:
         self.rules = rules
         self.decisions = decisions
 
-    def take(self, span: Span, change: StatusChange) -> None:
+    def take(self, span: Span, change: StatusChange, after: int | None) -> None:
         span.note(
             "status_changed",
             f"{change.actor} set it",
@@ -103,6 +129,7 @@ class _Step:
             actor=change.actor,
             note=change.note,
             change_id=change.change_id,
+            after=after,
         )
         revived = span.quiet_from is not None or not _holds(self.known, span)
         span.quiet_from = None

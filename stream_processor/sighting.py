@@ -109,7 +109,7 @@ class Sighting:
                 self.decisions.changed(self.state.service, self.rule.name, span)
 
 
-def fall_quiet(span: Span, rule: Rule, since: int, at: int) -> None:
+def fall_quiet(span: Span, rule: Rule, since: int, at: int, after: int | None = None) -> None:
     """Resolve an incident that heard nothing for its quiet period.
 
     Args:
@@ -117,7 +117,8 @@ def fall_quiet(span: Span, rule: Rule, since: int, at: int) -> None:
         rule: its rule.
         since: the event time of its last sign of life, in microseconds.
         at: the wall clock, in microseconds.
+        after: the offset of the record that it comes after, where no record has brought it.
     """
     span.touch(at)
     quiet = f"no qualifying event for {rule.quiet_period / MICROSECONDS:g} s after {to_rfc3339(since)}"
-    span.note("quiet", quiet, at, to="resolved")
+    span.note("quiet", quiet, at, to="resolved", after=after)

@@ -92,10 +92,11 @@ class Span(msgspec.Struct, array_like=True):
         actor: str = SYSTEM,
         note: str | None = None,
         change_id: str | None = None,
+        after: int | None = None,
     ) -> None:
         """Write a timeline entry and, where `to` is given, take that status."""
         before = self.status if to and to != self.status else None
-        self.timeline.append(Change(at, actor, what, reason, before, to, note, change_id))
+        self.timeline.append(Change(at, actor, what, reason, before, to, note, change_id, after))
         self.status = to or self.status
 
     def knows_change(self, change_id: str) -> bool:
