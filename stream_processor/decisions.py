@@ -48,8 +48,8 @@ class Decisions:
         """An incident has a new version to publish."""
         self._incidents[span.key] = (service, rule, span)
 
-    def took_in(self, service: str, span: Span, items: list[Item]) -> None:
-        """An incident has taken events in."""
+    def took_in(self, service: str, rule: str, span: Span, items: list[Item]) -> None:  # noqa: ARG002 - others ask
+        """An incident of `rule` has taken events in."""
         attached = [AttachedEvent(item.offset, item.index, item.time) for item in items]
         known = self._events.get(span.key)
         if known is None:

@@ -8,7 +8,7 @@ from stream_processor.rules import RuleSet
 from stream_processor.sighting import fall_quiet
 from stream_processor.sliding import SlidingWindow
 from stream_processor.span import Span
-from stream_processor.state import EndedRow, RuleState, ServiceState
+from stream_processor.state import NEVER, EndedRow, RuleState, ServiceState
 
 
 def change_status(
@@ -39,9 +39,10 @@ def change_status(
     decisions.changed(state.service, rule_name, span)
     if span.knows_change(change.change_id):
         if span.taken_up:
-            decisions.took_in(state.service, span, span.taken_up)
+            decisions.took_in(state.service, rule_name, span, span.taken_up)
         return "repeated"
     known = state.rule_state(rule_name)
+    state.due = NEVER
     span.touch(change.at)
     if why := _objection(known, span, change):
         span.note(
@@ -161,7 +162,7 @@ class _Step:
             if rule.name == self.rule_name:
                 for taker, items in SlidingWindow(self.known, rule.chain, at).grow(0).taken:
                     taker.taken_up += items
-                    self.decisions.took_in(self.state.service, taker, items)
+                    self.decisions.took_in(self.state.service, self.rule_name, taker, items)
 
     def _end_all_but(self, kept: Span | None) -> None:
         for span in self.known.spans:

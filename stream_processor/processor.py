@@ -28,6 +28,7 @@ from stream_processor.partition import Partition, Step
 from stream_processor.rules import RuleSet
 from stream_processor.sorting import Record, Sorted, late_letter, rekeyed, sort_records
 from stream_processor.state import (
+    NEVER,
     RuleState,
     ServiceState,
     clock_row,
@@ -89,6 +90,8 @@ class Processor:
         `rows_of`: the rows of a partition, for the deadlines that the new rules set.
         """
         self._rules = rules
+        for state in self._cache.values():
+            state.due = NEVER
         for partition in list(self._known):
             self.listen(partition, rows_of(partition))
 

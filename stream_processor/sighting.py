@@ -96,7 +96,7 @@ class Sighting:
 
     def _report(self, shift: Shift) -> None:
         for span, items in shift.taken:
-            self.decisions.took_in(self.state.service, span, items)
+            self.decisions.took_in(self.state.service, self.rule.name, span, items)
             self.decisions.changed(self.state.service, self.rule.name, span)
         for span, gone in shift.merged:
             self.decisions.changed(self.state.service, self.rule.name, gone)
