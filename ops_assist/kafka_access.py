@@ -19,7 +19,7 @@ _CLIENT: Final = "ops-assist"
 @asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client. Raises CommandError for every failure of Kafka within the block."""
-    with _failures(settings):
+    with failures(settings):
         client = AIOKafkaAdminClient(client_id=_CLIENT, **connection_options(settings))
         try:
             await client.start()
@@ -39,7 +39,7 @@ async def partitions_of(client: AIOKafkaAdminClient, topic: str) -> list[TopicPa
 @asynccontextmanager
 async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     """A producer. Raises CommandError for every failure of Kafka within the block."""
-    with _failures(settings):
+    with failures(settings):
         client = make_producer(settings, _CLIENT)
         try:
             await client.start()
@@ -51,7 +51,7 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 @asynccontextmanager
 async def consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that belongs to no group. Raises CommandError for every failure of Kafka within the block."""
-    with _failures(settings):
+    with failures(settings):
         client = make_consumer(settings, group_id=None)
         try:
             await client.start()
@@ -61,9 +61,10 @@ async def consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 @contextmanager
-def _failures(settings: Settings) -> Iterator[None]:
+def failures(settings: Settings | None) -> Iterator[None]:
+    """Turns every failure of Kafka within the block into one line for a person."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the one line below says it
-    where = settings.kafka_bootstrap_servers
+    where = settings.kafka_bootstrap_servers if settings else ""
     try:
         yield
     except KafkaConnectionError as error:

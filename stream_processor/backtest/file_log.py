@@ -88,7 +88,8 @@ class FileLog:
         """The event time of the first event."""
         self.newest: int | None = None
         self.unreadable: list[Unreadable] = []
-        self.unreadable_events = 0
+        self.refused = 0
+        """Events that are none."""
         self._runs = runs
         self._services = _Services(shard, shards)
         self._is_plain = all(run.rules.is_plain for run in runs)
@@ -112,6 +113,7 @@ class FileLog:
     def _read(self, wires: Iterable[WireEvent | Unreadable], levels: frozenset[Level], take: Take) -> None:
         """Bring the events of this shard whose level is one of `levels` to `take`, and let the others pass by."""
         services, newest, passes = self._services, self.newest, [run.pass_one for run in self._runs]
+        events = 0
         for wire in wires:
             self.lines += 1
             if isinstance(wire, Unreadable):
@@ -128,11 +130,13 @@ class FileLog:
                 self._hear(newest)
             if service is None:
                 continue
+            events += 1
             if level in levels:
                 take(wire, service, level, time, newest)
             else:
                 for pass_one in passes:
                     pass_one(service, level, time, newest)
+        self.events += events
 
     def _take_plain(self, wire: WireEvent, service: str, level: Level, time: int, now: int) -> None:
         """Rules of kind count take one event after the other."""
@@ -166,7 +170,7 @@ class FileLog:
         self._records.append(FileRecord(self._offset, now // 1_000))
 
     def _refuse(self, line: int, why: str) -> None:
-        self.unreadable_events += 1
+        self.refused += 1
         if len(self.unreadable) < MOST_TOLD:
             self.unreadable.append(Unreadable(line, why))
 

@@ -72,4 +72,4 @@ def joined(parts: Iterable[Findings]) -> Findings:
         ledger.update(part.ledger)
     incidents.sort(key=lambda one: (one.first_event_at, one.service, one.rule, one.key))
     near_misses.sort(key=lambda miss: (miss.first, miss.service, miss.rule))
-    return Findings(incidents, near_misses, dict(sorted(ledger.items())))
+    return Findings(incidents, near_misses, {reason: count for reason, count in sorted(ledger.items()) if count})
