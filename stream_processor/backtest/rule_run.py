@@ -1,7 +1,7 @@
 """One set of rules over one log, in memory: the decisions of `Partition`, as the live processor takes them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from schemas.levels import Level
@@ -23,16 +23,23 @@ from stream_processor.state import EndedRow, RuleState, ServiceState, new_state
 _TIDY_EVERY: Final = 64
 
 
+TookIn = Callable[[str, list[tuple[int, int]]], None]
+"""Told the key of an incident and the places of events that it takes in, by offset and index."""
+
+
 class _Watched(Decisions):
     """Decisions that nobody publishes: of the events that incidents take in, only near misses want to know."""
 
-    def __init__(self, partition: int, near: NearMisses) -> None:
+    def __init__(self, partition: int, near: NearMisses, took_in: TookIn | None) -> None:
         super().__init__(partition)
         self._near = near
+        self._took_in = took_in
 
-    def took_in(self, service: str, rule: str, span: Span, items: list[Item]) -> None:  # noqa: ARG002 - others ask
+    def took_in(self, service: str, rule: str, span: Span, items: list[Item]) -> None:
         """No event of an incident is a near miss."""
         self._near.took_in(near_key(service, rule), ((item.offset, item.index) for item in items))
+        if self._took_in is not None:
+            self._took_in(span.key, [(item.offset, item.index) for item in items])
 
     def left_loose(self, service: str, rule: CountRule, loose: Sequence[Item], item: Item) -> None:
         """It may have filled a window nearly."""
@@ -46,11 +53,15 @@ class RuleRun:
         rules: the rules.
         number: which partition.
         inputs: what came between events, in order; incidents that have ended are kept for it.
+        took_in: told which events incidents take in.
     """
 
-    def __init__(self, rules: RuleSet, number: int = 0, inputs: Sequence[Input] = ()) -> None:
+    def __init__(
+        self, rules: RuleSet, number: int = 0, inputs: Sequence[Input] = (), took_in: TookIn | None = None
+    ) -> None:
         self.rules = rules
         self.ledger: Counter[Reason] = Counter()
+        self._told = took_in
         self._inputs = list(reversed(inputs))
         self._wanted = {one.change.incident_key for one in inputs if one.change}
         self._states: dict[str, ServiceState] = {}
@@ -59,6 +70,7 @@ class RuleRun:
         self._ended: dict[str, EndedRow] = {}
         self._near = NearMisses()
         self._near_passed: list[NearMiss] = []
+        self._merged: dict[str, str] = {}
         self._partition = Partition(number, self._state, self._rules_of, LogClock(), self._new_decisions)
         self._single = self._new_decisions(number)
         self._turns = 0
@@ -108,7 +120,11 @@ class RuleRun:
         return state
 
     def _new_decisions(self, number: int) -> Decisions:
-        return _Watched(number, self._near)
+        return _Watched(number, self._near, self._told)
+
+    def merged(self) -> dict[str, str]:
+        """The incidents that late events showed to be part of others, and of which."""
+        return dict(self._merged)
 
     def _take(self, records: Sequence[Record], here: Mapping[str, list[Arrival]]) -> None:
         for step in self._partition.take_events(records, here, self.rules):
@@ -144,6 +160,7 @@ class RuleRun:
         for _, _, span in decisions.spans():
             if span.merged_into is not None:
                 self._open.pop(span.key, None)
+                self._merged[span.key] = span.merged_into
 
     def _put_away(self, row: EndedRow) -> None:
         """Events no longer change an incident: what is told of it is enough, unless people will change it."""
