@@ -17,7 +17,7 @@ from stream_processor.state import EndedRow
 StatusReason = Literal["applied", "refused", "repeated", "unknown_incident", "unreadable"]
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """An event and where it lies: its record's offset and its place in the record's array.
 
     `received_at`: when the record was appended to the log, in microseconds since the epoch.

@@ -15,7 +15,7 @@ from stream_processor.rules import CountRule, Rule, RuleSet, WatchingRule
 from stream_processor.sighting import Opening, Sighting, fall_quiet
 from stream_processor.sliding import Outcome, forget_loose
 from stream_processor.span import Item
-from stream_processor.state import NEVER, ServiceState
+from stream_processor.state import NEVER, RuleState, ServiceState
 from stream_processor.tumbling import MINUTE, count_event, forget_minutes
 
 _BY_WEIGHT = ("opened", "attached", "qualified")
@@ -150,9 +150,13 @@ def _look(
 def _count(state: ServiceState, rule: Rule, arrival: Arrival, decisions: Decisions) -> Outcome:
     """A rule of kind count takes an event in."""
     event, newest = arrival.event, state.newest
-    sighting = Sighting(state, rule, arrival.received_at, decisions)
-    if sighting.known.own is not None:
+    known = state.rule_state(rule.name)
+    if known.own is not None:
         state.replace_own(rule.name, None)
+    item = Item(event.timestamp, arrival.offset, arrival.index)
+    if _attach(state, rule, known, item, arrival.received_at, decisions):
+        return "attached"
+    sighting = Sighting(state, rule, arrival.received_at, decisions)
 
     def opening() -> Opening:
         assert isinstance(rule, CountRule)
@@ -160,12 +164,27 @@ def _count(state: ServiceState, rule: Rule, arrival: Arrival, decisions: Decisio
         lateness = max(0, newest - event.timestamp)
         return Opening(event.id, event.timestamp, rule.describe(state.service), rule.threshold, lateness)
 
-    item = Item(event.timestamp, arrival.offset, arrival.index)
     outcome = sighting.take([item], opening)
     if outcome == "qualified":
         assert isinstance(rule, CountRule)
         decisions.left_loose(state.service, rule, sighting.known.loose, item)
     return outcome
+
+
+def _attach(
+    state: ServiceState, rule: Rule, known: RuleState, item: Item, received_at: int, decisions: Decisions
+) -> bool:
+    """The usual case of a burst, told without a window: one incident, nothing loose, and the event lies within it."""
+    if len(known.spans) != 1 or known.loose:
+        return False
+    span = known.spans[0]
+    if not span.opened_at <= item.time <= rule.ends_at(span.alive_at):
+        return False
+    items = [item]
+    span.take_in(items, received_at)
+    decisions.took_in(state.service, rule.name, span, items)
+    decisions.changed(state.service, rule.name, span)
+    return True
 
 
 def _advance(state: ServiceState, newest: int, rules: RuleSet, received_at: int, decisions: Decisions) -> None:

@@ -46,6 +46,10 @@ class NearMisses:
                 if place in known:
                     _drop(known, known[place])
 
+    def is_concerned(self, key: str) -> bool:
+        """Whether there is a window of `key`."""
+        return bool(self._windows.get(key))
+
     def found(self) -> list[NearMiss]:
         """The near misses so far, by time."""
         misses = []

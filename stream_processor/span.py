@@ -68,9 +68,11 @@ class Span(msgspec.Struct, array_like=True):
     def take_in(self, items: list[Item], received_at: int) -> None:
         """Count `items`, which belong to it from now on; an event stirs an incident that had fallen quiet."""
         self.count += len(items)
-        self.last = max(self.last, *(item.time for item in items))
-        room = max(0, MAX_SAMPLES - len(self.samples))
-        self.samples.extend(EventPosition(item.offset, item.index) for item in items[:room])
+        for item in items:
+            if item.time > self.last:
+                self.last = item.time
+            if len(self.samples) < MAX_SAMPLES:
+                self.samples.append(EventPosition(item.offset, item.index))
         self.touch(received_at)
         self.heard_at = max(self.heard_at, received_at)
         if self.quiet_from:

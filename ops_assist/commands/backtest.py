@@ -22,7 +22,9 @@ from stream_processor.backtest.live import Certificate, certify, inputs_by_parti
 from stream_processor.backtest.page import render
 from stream_processor.backtest.passes import Files, Pass, TopicRange, run_pass
 from stream_processor.backtest.report import RuleSetReport, Source, canonical, certificate_fields, report
+from stream_processor.backtest.scores import InvalidLabels, Label, read_labels, score
 from stream_processor.backtest.topic_range import Bound, InvalidBound, find_ranges, parse_bound
+from stream_processor.durations import parse_duration
 from stream_processor.faults import InvalidFiles
 from stream_processor.rule_files import load_rules, rules_in_force
 from stream_processor.rules import RuleSet
@@ -65,6 +67,10 @@ def backtest(
         bool,
         typer.Option("--certificate", help="Compare with the incidents that were published; fail if they differ."),
     ] = False,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score on known faults: a JSON list of service, start and end.")
+    ] = None,
+    lasting: Annotated[str, typer.Option(help="How long a fault lasts whose end is not given.")] = "5m",
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one page too.")] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Processes; default: one a core.")
@@ -78,6 +84,7 @@ def backtest(
     give the same report, byte for byte.
     """
     settings = load_settings()
+    known = _labels(labels, lasting)
     sides = _sides(settings, rules or [], against)
     log = _log(
         kafka_settings(settings, bootstrap_servers),
@@ -89,7 +96,7 @@ def backtest(
     )
     found = _run(log, [loaded for _, loaded in sides], jobs or os.cpu_count() or 1)
     certified = _certified(log, found) if certificate else None
-    told = _report(log, sides, found, certified)
+    told = _report(log, sides, found, certified, known)
     if html is not None:
         _write(html, render(told))
     if as_json:
@@ -117,6 +124,16 @@ def _sides(settings: Settings, paths: list[Path], against: str) -> list[tuple[st
 
 def _in_force(settings: Settings) -> tuple[str, RuleSet]:
     return ("the default rule" if settings.rules is None else "RULES"), rules_in_force(settings)
+
+
+def _labels(path: Path | None, lasting: str) -> list[Label] | None:
+    duration = parse_duration(lasting)
+    if duration is None:
+        raise typer.BadParameter("--lasting takes a duration, as 90s, 5m or 1h30m")
+    try:
+        return None if path is None else read_labels(path, duration)
+    except InvalidLabels as error:
+        raise CommandError(str(error)) from error
 
 
 def _bound(text: str, option: str) -> Bound | None:
@@ -176,8 +193,17 @@ def _certified(log: Log, found: Pass) -> Certificate:
     return certify(log.published, log.source.ranges, found.findings[0])
 
 
-def _report(log: Log, sides: list[tuple[str, RuleSet]], found: Pass, certified: Certificate | None) -> dict[str, Any]:
-    reports = [RuleSetReport(*side, findings) for side, findings in zip(sides, found.findings, strict=True)]
+def _report(
+    log: Log,
+    sides: list[tuple[str, RuleSet]],
+    found: Pass,
+    certified: Certificate | None,
+    labels: list[Label] | None,
+) -> dict[str, Any]:
+    reports = [
+        RuleSetReport(*side, findings, None if labels is None else score(findings.incidents, labels))
+        for side, findings in zip(sides, found.findings, strict=True)
+    ]
     chosen, against = reports[0], reports[1] if len(reports) > 1 else None
     comparison = compare(against.findings, chosen.findings) if against else None
     source = Source(_names(log.source), found.events, found.first, found.newest, _ranges(log.source), found.unreadable)
@@ -208,6 +234,9 @@ def _print(told: dict[str, Any], certified: Certificate | None) -> None:
     print_table(columns, [_summary(side) for side in sides])
     if told["comparison"]:
         _print_comparison(told["comparison"])
+    if told["scores"]:
+        columns = ("rules", "#faults", "#found", "#incidents", "#in a fault", "#precision", "#recall", "#F1", "#median s")
+        print_table(columns, [[side["rules"]["from"], *side["scores"].values()] for side in sides])
     for one in told["source"]["unreadable"]:
         typer.echo(f"not an event: {one['line']}: {safe(one['why'])}", err=True)
     source = told["source"]

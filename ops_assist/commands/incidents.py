@@ -1,16 +1,23 @@
 """`ops-assist incidents`."""
 
 import getpass
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
+from ops_assist import exporting
+from ops_assist.errors import CommandError
 from ops_assist.http_api import HttpApi
 from ops_assist.output import print_fields, print_json, print_table
 from ops_assist.running import api_url
 from runtime.settings import load_settings
+from schemas.timestamps import from_rfc3339, to_rfc3339
 
 _PATH: Final = "/api/v1/incidents"
+_PAGE: Final = 1_000
 _LIST: Final = ("id", "service", "category", "severity", "status", "event_count", "last_event_at", "summary")
 _DETAIL: Final = (
     *("id", "key", "service", "rule", "status", "severity", "category", "summary", "analysis_status"),
@@ -87,6 +94,58 @@ def set_status(
         print_json(answer)
     else:
         typer.echo(f"incident {answer['incident_id']} is {answer['new_status']}")
+
+
+@app.command("export-test")
+def export_test(
+    incident: Annotated[int, typer.Argument(help="The incident's id.")],
+    *,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: incident-ID.test.yaml.")] = None,
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a scenario for `rules test` from an incident, without secrets; it is played once before it is kept."""
+    settings, api = load_settings(), _api(url)
+    found = api.get(f"{_PATH}/{incident}").json()
+    rule = exporting.rule_of(found, settings)
+    events = _events_of(api, found)
+    path = output or Path(f"incident-{incident}.test.yaml")
+    passing = path.with_name(f".{path.name}")
+    try:
+        passing.write_text(exporting.scenario_file(found, events, rule, settings, path.parent), "utf-8")
+        exporting.check(passing)
+        passing.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+    finally:
+        passing.unlink(missing_ok=True)
+    if as_json:
+        print_json({"file": str(path), "events": len(events)})
+    else:
+        typer.echo(f"{path}: {len(events)} events; `ops-assist rules test {path}` plays them")
+
+
+def _events_of(api: HttpApi, incident: dict[str, Any]) -> list[dict[str, Any]]:
+    """All events of an incident, with their places."""
+    if incident["event_count"] > exporting.MOST_EVENTS:
+        raise CommandError(f"{incident['event_count']:,} events: more than the {exporting.MOST_EVENTS:,} of a scenario")
+    ids = {one["id"] for one in _pages(api, "/api/v1/events", incident_id=incident["id"])}
+    path = f"/api/v1/services/{quote(incident['service'], safe='')}/events"
+    until = to_rfc3339(from_rfc3339(incident["last_event_at"]) + 1)
+    placed = [one for one in _pages(api, path, since=incident["first_event_at"], until=until) if one["id"] in ids]
+    placed.sort(key=lambda one: (one["offset"], one["index"]), reverse=True)
+    events = {one["id"]: one for one in placed}  # of repeats, the first
+    if len(events) != incident["event_count"]:
+        told = f"the view has {len(events):,} of its {incident['event_count']:,} events"
+        raise CommandError(f"{told}: older ones are gone, or it grows at the moment; please try again")
+    return list(events.values())
+
+
+def _pages(api: HttpApi, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    skipped = 0
+    while page := api.get(path, **parameters, skip=skipped, limit=_PAGE).json():
+        yield from page
+        skipped += len(page)
 
 
 def _api(url: str) -> HttpApi:

@@ -12,6 +12,7 @@ from stream_processor.backtest.compare import Comparison
 from stream_processor.backtest.file_log import Unreadable
 from stream_processor.backtest.findings import Findings, Found
 from stream_processor.backtest.live import Certificate
+from stream_processor.backtest.scores import Scores
 from stream_processor.near_misses import NearMiss
 from stream_processor.rule_watch import fingerprint_of
 from stream_processor.rules import RuleSet
@@ -27,6 +28,7 @@ class RuleSetReport(msgspec.Struct, frozen=True):
     name: str
     rules: RuleSet
     findings: Findings
+    scores: Scores | None = None
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -112,6 +114,7 @@ def _side(side: RuleSetReport) -> dict[str, Any]:
         "seconds_to_detect": seconds_to_detect(incidents),
         "near_misses": [_near_miss(miss) for miss in near],
         "ledger": side.findings.ledger,
+        "scores": None if side.scores is None else msgspec.structs.asdict(side.scores),
     }
 
 

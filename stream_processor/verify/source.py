@@ -7,8 +7,10 @@ from typing import Final, NamedTuple
 import httpx
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from runtime.kafka import connection_options
 from runtime.settings import Settings
 from schemas.codec import decode_incident_events
 from schemas.incident import Incident, IncidentEvents
@@ -78,7 +80,7 @@ async def verify(settings: Settings, key: str, rules: RuleSet) -> Verified:
         TooLong: the range is too large.
     """
     async with _kafka(settings) as consumer:
-        partitions = await _partitions(consumer, EVENTS)
+        partitions = await _partitions(settings)
         incidents = await read_incidents(consumer, range(partitions))
         incident = next((one for one in incidents if one.key == key), None)
         if incident is None:
@@ -108,9 +110,15 @@ async def _kafka(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         raise SourceAway(f"Kafka: {type(error).__name__}: {error}") from error
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> int:
-    await consumer.topics()  # asks the broker
-    return len(consumer.partitions_for_topic(topic) or ())
+async def _partitions(settings: Settings) -> int:
+    """How many partitions `ops.events` has."""
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    try:
+        await admin.start()
+        [described] = await admin.describe_topics([EVENTS])
+        return len(described["partitions"])
+    finally:
+        await admin.close()
 
 
 async def _told(consumer: AIOKafkaConsumer, incident: Incident) -> list[IncidentEvents]:

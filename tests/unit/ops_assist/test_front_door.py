@@ -181,7 +181,7 @@ def test_all_lifespans_begin_and_end(life: Life) -> None:
     """Each app connects at the start and lets go at the end, the last first."""
     with TestClient(_door(life)):
         assert life.notes == ["gateway began", "query began", "explain began", "verify began"]
-    assert life.notes[3:] == ["explain ended", "query ended", "gateway ended"]
+    assert life.notes[4:] == ["verify ended", "explain ended", "query ended", "gateway ended"]
 
 
 def test_it_is_ready_only_when_both_are(life: Life) -> None:
