@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import random
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -42,16 +43,19 @@ _MIB: Final = 1024
 
 def lines(count: int) -> Iterator[tuple[str, bytes]]:
     """Service and line of each event; bursts of errors come and go, so that incidents open and end."""
-    dice = random.Random(6)
+    dice = random.Random(6)  # noqa: S311 - not a secret
     names = [f"service-{number}" for number in range(SERVICES)]
     for number in range(count):
         service = names[dice.randrange(SERVICES)]
         level = "ERROR" if dice.random() < ERRORS else "INFO"
         at = to_rfc3339(START * MICROSECONDS + number * MICROSECONDS // PER_SECOND)
-        yield service, (
-            f'{{"service":"{service}","level":"{level}","message":"request {number} took {number % 977} ms",'
-            f'"timestamp":"{at}","id":"{number:016x}"}}'
-        ).encode()
+        yield (
+            service,
+            (
+                f'{{"service":"{service}","level":"{level}","message":"request {number} took {number % 977} ms",'
+                f'"timestamp":"{at}","id":"{number:016x}"}}'
+            ).encode(),
+        )
 
 
 def write(path: Path, count: int) -> None:
@@ -73,7 +77,10 @@ def measured(what: str, count: int, work: Callable[[], object]) -> None:
     work()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _MIB
-    print(f"{what:<28} {count / cpu:>12,.0f} events/CPU s {count / wall:>12,.0f} events/s {peak:>6} MiB peak")
+    sys.stdout.write(
+        f"{what:<28} {count / cpu:>12,.0f} events/CPU s {count / wall:>12,.0f} events/s {peak:>6} MiB peak\n"
+    )
+    sys.stdout.flush()
 
 
 async def fill(settings: Settings, topic: str, count: int) -> None:
@@ -102,7 +109,9 @@ async def fill(settings: Settings, topic: str, count: int) -> None:
 async def source_of(settings: Settings, topic: str) -> TopicRange:
     """The whole topic."""
     async with reader(settings) as consumer:
-        return TopicRange(settings, topic, PARTITIONS, await find_ranges(consumer, topic, range(PARTITIONS), None, None))
+        return TopicRange(
+            settings, topic, PARTITIONS, await find_ranges(consumer, topic, range(PARTITIONS), None, None)
+        )
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ def _rules(rule: Rule, settings: Settings, folder: Path) -> dict[str, Any]:
 def _input(incident: Fields, events: Iterable[Fields], start: int) -> Iterable[dict[str, Any]]:
     """Events, and what people did between them."""
     changes = [one for one in incident["timeline"] if one["what"] == "status_changed" and one["to"]]
-    changes.sort(key=lambda one: _after(one), reverse=True)
+    changes.sort(key=_after, reverse=True)
     name = f"{incident['service']}/{incident['rule']}"
     for event in events:
         while changes and _after(changes[-1]) < event["offset"]:

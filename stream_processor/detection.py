@@ -154,7 +154,7 @@ def _count(state: ServiceState, rule: Rule, arrival: Arrival, decisions: Decisio
     if known.own is not None:
         state.replace_own(rule.name, None)
     item = Item(event.timestamp, arrival.offset, arrival.index)
-    if _attach(state, rule, known, item, arrival.received_at, decisions):
+    if _attach(state, rule, known, item, at=arrival.received_at, decisions=decisions):
         return "attached"
     sighting = Sighting(state, rule, arrival.received_at, decisions)
 
@@ -171,9 +171,7 @@ def _count(state: ServiceState, rule: Rule, arrival: Arrival, decisions: Decisio
     return outcome
 
 
-def _attach(
-    state: ServiceState, rule: Rule, known: RuleState, item: Item, received_at: int, decisions: Decisions
-) -> bool:
+def _attach(state: ServiceState, rule: Rule, known: RuleState, item: Item, *, at: int, decisions: Decisions) -> bool:
     """The usual case of a burst, told without a window: one incident, nothing loose, and the event lies within it."""
     if len(known.spans) != 1 or known.loose:
         return False
@@ -181,7 +179,7 @@ def _attach(
     if not span.opened_at <= item.time <= rule.ends_at(span.alive_at):
         return False
     items = [item]
-    span.take_in(items, received_at)
+    span.take_in(items, at)
     decisions.took_in(state.service, rule.name, span, items)
     decisions.changed(state.service, rule.name, span)
     return True

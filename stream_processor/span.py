@@ -69,8 +69,7 @@ class Span(msgspec.Struct, array_like=True):
         """Count `items`, which belong to it from now on; an event stirs an incident that had fallen quiet."""
         self.count += len(items)
         for item in items:
-            if item.time > self.last:
-                self.last = item.time
+            self.last = max(self.last, item.time)
             if len(self.samples) < MAX_SAMPLES:
                 self.samples.append(EventPosition(item.offset, item.index))
         self.touch(received_at)

@@ -235,8 +235,18 @@ def _print(told: dict[str, Any], certified: Certificate | None) -> None:
     if told["comparison"]:
         _print_comparison(told["comparison"])
     if told["scores"]:
-        columns = ("rules", "#faults", "#found", "#incidents", "#in a fault", "#precision", "#recall", "#F1", "#median s")
-        print_table(columns, [[side["rules"]["from"], *side["scores"].values()] for side in sides])
+        scored = (
+            "rules",
+            "#faults",
+            "#found",
+            "#incidents",
+            "#in a fault",
+            "#precision",
+            "#recall",
+            "#F1",
+            "#median s",
+        )
+        print_table(scored, [[side["rules"]["from"], *side["scores"].values()] for side in sides])
     for one in told["source"]["unreadable"]:
         typer.echo(f"not an event: {one['line']}: {safe(one['why'])}", err=True)
     source = told["source"]

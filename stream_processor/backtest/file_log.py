@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from schemas.codec import Place, UnreadableRecord, decode_events
-from schemas.event import MAX_SERVICE, Event, InvalidEvent, WireEvent, to_event, to_wire
+from schemas.event import MAX_SERVICE, Event, InvalidEvent, WireEvent, to_event
 from schemas.levels import LEVELS, Level, fold_level
 from schemas.placement import home_partition
 from schemas.timestamps import EARLIEST, MICROSECONDS, to_datetime
@@ -117,7 +117,7 @@ class FileLog:
         for wire in wires:
             self.lines += 1
             if isinstance(wire, Unreadable):
-                self._refuse(wire.line, wire.why)
+                self._refuse(self.lines, wire.why)
                 continue
             service, level, moment = services[wire.service], fold_level(wire.level), wire.timestamp
             time = newest if moment is None else (moment - _EPOCH) // _MICROSECOND
@@ -190,9 +190,8 @@ class FileLog:
         try:
             yield _decoder.decode(line)
         except _BROKEN:
-            received_at = self.newest if self.newest is not None else _LATEST
             try:
-                for _, event in decode_events(line, Place(EVENTS, 0, self.lines, received_at)):
+                for _, event in decode_events(line, Place(EVENTS, 0, self.lines, _LATEST)):
                     if isinstance(event, InvalidEvent):
                         yield Unreadable(self.lines, str(event))
                     else:
@@ -202,7 +201,9 @@ class FileLog:
 
 
 def _as_wire(event: Event) -> WireEvent:
-    return msgspec.convert(to_wire(event), WireEvent)
+    at = None if event.timestamp == _LATEST else to_datetime(event.timestamp)  # it brought none
+    more = (event.trace_id, event.span_id, event.host, event.environment)
+    return WireEvent(event.service, event.level, event.message, at, event.id, event.attributes, *more)
 
 
 def _fault(wire: WireEvent, newest: int | None) -> str:

@@ -24,7 +24,7 @@ class Label(msgspec.Struct, frozen=True):
 class Scores(msgspec.Struct, frozen=True):
     """How a set of rules does on labels. A fault is found when an incident of its service opens while it lasts.
 
-    `precision`: the share of incidents that open during a fault of their service; `recall`: the share of faults that are
+    `precision`: the share of incidents that open in a fault of their service; `recall`: the share of faults that are
     found; `f1`: 2 * precision * recall / (precision + recall). `seconds_to_detect`: from the start of a fault to the
     opening of the first incident in it, the median of the faults found. None: there is nothing to divide by.
     """

@@ -58,15 +58,11 @@ class Derivation:
 
     def _place_differences(self) -> list[str]:
         told, derived = set(self._evidence.places), {place for places in self._own_places() for place in places}
-        differences = []
-        for what, places in (
-            ("published but not derived", told - derived),
-            ("derived but not published", derived - told),
-        ):
-            if places:
-                shown = ", ".join(f"{offset}/{index}" for offset, index in sorted(places)[:_SHOWN])
-                differences.append(f"{len(places)} events {what}, by offset/index: {shown}")
-        return differences
+        return [
+            f"{len(places)} events {what}, by offset/index: {_shown(places)}"
+            for what, places in (("only published", told - derived), ("only derived", derived - told))
+            if places
+        ]
 
     def _own_places(self) -> list[list[Place]]:
         into = self._run.merged()

@@ -1,6 +1,7 @@
 """`ops-assist backtest` on files: what it prints, writes and refuses, in one process and in several."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def test_json_is_one_object_the_same_bytes_in_any_number_of_processes(run: Run, 
     assert (incident["service"], incident["rule"], incident["event_count"]) == ("checkout", "error-burst", 6)
     assert incident["first_event_at"] == "2026-01-01T00:00:00.000000Z"
     assert told["ledger"] == {"attached": 1, "dead_lettered": 1, "opened": 1, "qualified": 7}
-    assert run(events, "--json", "--jobs", 2)[1] == out
+    in_two = [sys.executable, "-m", "ops_assist", "backtest", str(events), "--json", "--jobs", "2"]
+    assert subprocess.run(in_two, capture_output=True, check=True).stdout == out
 
 
 def test_rules_are_compared_with_those_in_force(run: Run, events: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from ops_assist import http_api
 from ops_assist.cli import main
 
 SECRET: Final = "hunter2-hunter2"
@@ -50,7 +49,7 @@ class Run:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Path) -> None:
         self.monkeypatch, self.capsys, self.file = monkeypatch, capsys, file
         self.incident, self.events = dict(INCIDENT), EVENTS
-        monkeypatch.setattr(http_api.httpx, "request", self.answer)
+        monkeypatch.setattr(httpx, "request", self.answer)
 
     def answer(self, method: str, url: str, **options: Any) -> httpx.Response:
         path = httpx.URL(url).raw_path.decode()

@@ -75,12 +75,12 @@ async def test_a_copy_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -
     notes, first, second = Notes(tmp_path, ["task"]), Producer(breaks_after=1_200), Producer()
     position = Position(ranges)
     with pytest.raises(ConnectionError):
-        await Copy(first, "t", 2, keep_numbers=True).run(of(position.left()), position, notes, Pace())  # type: ignore[arg-type]
+        await Copy(first, "t", 2, keep_numbers=True).run(of(position.left()), position, notes, Pace())
 
     resumed = notes.read()
     assert resumed is not None
     assert resumed.left() == [Range(0, 1005, 1505), Range(1, 0, 20)]
-    await Copy(second, "t", 2, keep_numbers=True).run(of(resumed.left()), resumed, notes, Pace())  # type: ignore[arg-type]
+    await Copy(second, "t", 2, keep_numbers=True).run(of(resumed.left()), resumed, notes, Pace())
 
     values = {(sent[3], sent[1]) for sent in (*first.sent, *second.sent)}
     assert len(values) == 1520
@@ -100,7 +100,7 @@ async def test_keys_headers_and_times_are_kept_and_keys_find_their_place(tmp_pat
         yield Record(4, 0)
         yield Record(4, 1, key=None)
 
-    copy = Copy(producer, "t", 3, keep_numbers=False)  # type: ignore[arg-type]
+    copy = Copy(producer, "t", 3, keep_numbers=False)
     await copy.run(records(), position, Notes(tmp_path, ["task"]), Pace())
     with_key, without = producer.sent
     headers = [("traced", b"yes")]

@@ -18,7 +18,7 @@ RULES = load_rules([Path("docs/examples/error-burst.yaml")])
 HOSTILE = "</title><script>alert(1)</script>"
 
 
-def incident(key: str, first: int, last: int, count: int = 5, service: str = "checkout", detected: int = 4) -> Found:
+def incident(key: str, first: int, last: int, *, count: int = 5, service: str = "checkout", detected: int = 4) -> Found:
     """An incident from `first` to `last` second that opened `detected` seconds after its first event."""
     at = START + first * SECOND
     return Found(

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from schemas.codec import decode_incident_events
 from schemas.incident import Incident
 from schemas.timestamps import MICROSECONDS, to_rfc3339
+from schemas.topics import INCIDENT_EVENTS
 from stream_processor.backtest.inputs import in_order, inputs_of
 from stream_processor.processor import Processor
 from stream_processor.rules import CountRule, RuleSet
 from stream_processor.verify.check import Derivation, Verdict
 from stream_processor.verify.evidence import Evidence, places_of, since
 from tests.support.memory_log import LogRecord, MemoryPublisher, MemoryRows, event_record
-from schemas.codec import decode_incident_events
-from schemas.topics import INCIDENT_EVENTS
 
 RULE = CountRule("burst", ("ERROR",), 3, 60 * MICROSECONDS, 3600 * MICROSECONDS)
 RULES = RuleSet((RULE,), 600 * MICROSECONDS)
@@ -111,7 +111,7 @@ async def test_another_rule_is_named_as_the_cause() -> None:
 
 
 async def test_a_count_rule_needs_a_part_of_the_log_only() -> None:
-    """Its window, the lateness and the quiet period back, and five minutes for clocks; more where one was alive then."""
+    """Its window, the lateness and the quiet period back, five minutes for clocks; more where one was alive."""
     published = Published()
     await published.receive(0, 1, 2, 8000, 8001, 8002)
     incidents = sorted(published.publisher.incidents().values(), key=lambda one: one.first_event_at)
