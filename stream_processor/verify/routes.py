@@ -14,7 +14,7 @@ from stream_processor.faults import InvalidFiles
 from stream_processor.rule_watch import fingerprint_of
 from stream_processor.rules import RuleSet
 from stream_processor.verify.check import Result
-from stream_processor.verify.source import SourceAway, TooLong, UnknownIncident, Verified, key_of, verify
+from stream_processor.verify.source import SourceAway, TooLong, UnknownIncident, Verified, named, verify
 
 _RETRY_AFTER: Final = {"Retry-After": "5"}
 _DETAILS: Final[dict[Result, str]] = {
@@ -74,7 +74,7 @@ def router(client: httpx.AsyncClient, settings: Settings, rules: RulesOnDemand) 
         in_force = await _rules(rules)
         async with turn:
             try:
-                found = await verify(settings, await key_of(client, incident_id), in_force)
+                found = await verify(settings, await named(client, incident_id), in_force)
             except UnknownIncident as unknown:
                 raise Problem(404, str(unknown)) from unknown
             except TooLong as long:

@@ -14,6 +14,7 @@ from runtime.kafka import connection_options
 from runtime.settings import Settings
 from schemas.codec import decode_incident_events
 from schemas.incident import Incident, IncidentEvents
+from schemas.placement import home_partition
 from schemas.timestamps import MICROSECONDS
 from schemas.topics import EVENTS, INCIDENT_EVENTS
 from stream_processor.backtest.inputs import in_order, inputs_of
@@ -50,12 +51,15 @@ class Verified(NamedTuple):
     end: int
 
 
-class _Named(msgspec.Struct):
+class Named(msgspec.Struct):
+    """An incident as it is looked for."""
+
     key: str
+    service: str
 
 
-async def key_of(client: httpx.AsyncClient, number: int) -> str:
-    """The key of the incident of this number.
+async def named(client: httpx.AsyncClient, number: int) -> Named:
+    """The incident of this number.
 
     Raises:
         UnknownIncident: there is none.
@@ -66,12 +70,12 @@ async def key_of(client: httpx.AsyncClient, number: int) -> str:
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise UnknownIncident(f"There is no incident {number}")
         answer.raise_for_status()
-        return msgspec.json.decode(answer.content, type=_Named).key
+        return msgspec.json.decode(answer.content, type=Named)
     except (httpx.HTTPError, msgspec.MsgspecError) as error:
         raise SourceAway(f"the query API: {str(error) or type(error).__name__}") from error
 
 
-async def verify(settings: Settings, key: str, rules: RuleSet) -> Verified:
+async def verify(settings: Settings, wanted: Named, rules: RuleSet) -> Verified:
     """Derive an incident again.
 
     Raises:
@@ -81,24 +85,24 @@ async def verify(settings: Settings, key: str, rules: RuleSet) -> Verified:
     """
     async with _kafka(settings) as consumer:
         partitions = await _partitions(settings)
-        incidents = await read_incidents(consumer, range(partitions))
-        incident = next((one for one in incidents if one.key == key), None)
+        incidents = await read_incidents(consumer, [home_partition(wanted.service, partitions)])
+        incident = next((one for one in incidents if one.key == wanted.key), None)
         if incident is None:
-            raise UnknownIncident(f"ops.incidents has no incident {key}")
+            raise UnknownIncident(f"ops.incidents has no incident {wanted.key}")
         same = [one for one in incidents if one.service == incident.service]
         places = places_of(incident, same, await _told(consumer, incident))
         inputs = in_order(entry for one in same for entry in inputs_of(one.key, one.service, one.timeline))
-        wanted = await _range(
-            consumer, incident, max((offset for offset, _ in places), default=-1), since(incident, same, rules)
-        )
-        if wanted is None or len(places) < incident.event_count:
+        moment = since(incident, same, rules)
+        found = await _range(consumer, incident, max((offset for offset, _ in places), default=-1), moment)
+        # Of kinds that wait, not every event of a window is named.
+        if found is None or (moment is not None and len(places) < incident.event_count):
             return Verified(incident, Verdict("expired"), 0, 0)
-        if wanted.size > MOST_RECORDS:
-            raise TooLong(f"{wanted.size:,} records would have to be read; run `ops-assist backtest --certificate`")
+        if found.size > MOST_RECORDS:
+            raise TooLong(f"{found.size:,} records would have to be read; run `ops-assist backtest --certificate`")
         derivation = Derivation(Evidence(incident, places, inputs), rules, partitions)
-        async for records in read_range(consumer, EVENTS, wanted):
+        async for records in read_range(consumer, EVENTS, found):
             derivation.take(records)
-        return Verified(incident, derivation.verdict(), wanted.start, wanted.end)
+        return Verified(incident, derivation.verdict(), found.start, found.end)
 
 
 @asynccontextmanager
