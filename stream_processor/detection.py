@@ -110,7 +110,7 @@ def take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: De
     if outcomes:
         if fingerprint is not None:
             state.ids.add(event.timestamp, fingerprint)
-        reason = min(filter(None, outcomes), key=_BY_WEIGHT.index, default=reason)
+        reason = _weightiest(outcomes) or reason
         if reason == "opened" or not rules.is_plain:
             state.due = NEVER
     if event.timestamp > state.newest:
@@ -119,6 +119,12 @@ def take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: De
         else:
             _advance(state, event.timestamp, rules, arrival.received_at, decisions)
     return reason
+
+
+def _weightiest(outcomes: list[Outcome | None]) -> Outcome | None:
+    if len(outcomes) == 1:
+        return outcomes[0]
+    return min(filter(None, outcomes), key=_BY_WEIGHT.index, default=None)
 
 
 def _look(

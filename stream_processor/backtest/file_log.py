@@ -45,7 +45,7 @@ class FileRecord(msgspec.Struct, gc=False):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """An event that is none, and its number among all of the files, counted from 1."""
+    """A line that holds no valid event, and why. `line` counts the lines that are not empty from 1, over all files."""
 
     line: int
     why: str
@@ -70,6 +70,19 @@ class _Services(dict[str, str | None]):
         if len(self) < _MOST_NAMES:
             self[written] = found
         return found
+
+
+class _Levels(dict[str, Level | None]):
+    """Levels as they are written to levels as they are kept; None: no level."""
+
+    def __missing__(self, written: str) -> Level | None:
+        found = fold_level(written)
+        if len(self) < _MOST_NAMES:
+            self[written] = found
+        return found
+
+
+_level_of: Final = _Levels()
 
 
 class FileLog:
@@ -110,33 +123,33 @@ class FileLog:
             run.take(self._records, self._here)
         self._records, self._here = [], {}
 
-    def _read(self, wires: Iterable[WireEvent | Unreadable], levels: frozenset[Level], take: Take) -> None:
+    def _read(self, wires: Iterable[WireEvent], levels: frozenset[Level], take: Take) -> None:
         """Bring the events of this shard whose level is one of `levels` to `take`, and let the others pass by."""
-        services, newest, passes = self._services, self.newest, [run.pass_one for run in self._runs]
-        events = 0
+        services, known_levels, newest, lines, events = self._services, _level_of, self.newest, self.lines, 0
+        passers = [run.passer() for run in self._runs]
         for wire in wires:
-            self.lines += 1
-            if isinstance(wire, Unreadable):
-                self._refuse(self.lines, wire.why)
-                continue
-            service, level, moment = services[wire.service], fold_level(wire.level), wire.timestamp
+            lines += 1
+            service, level, moment = services[wire.service], known_levels[wire.level], wire.timestamp
             time = newest if moment is None else (moment - _EPOCH) // _MICROSECOND
             if service == "" or level is None or time is None or time < EARLIEST:
-                self._refuse(self.lines, _fault(wire, newest))
+                self._refuse(lines, _fault(wire, newest))
                 continue
             if newest is None or time > newest:
-                newest = self._pass_time(time)
+                if newest is None or self._has_clock:
+                    self._pass_time(newest, time)
+                newest = time
             if self._has_clock:
                 self._hear(newest)
             if service is None:
                 continue
             events += 1
             if level in levels:
+                self.lines = lines
                 take(wire, service, level, time, newest)
             else:
-                for pass_one in passes:
-                    pass_one(service, level, time, newest)
-        self.events += events
+                for passes in passers:
+                    passes(service, level, time, newest)
+        self.newest, self.lines, self.events = newest, max(lines, self.lines), self.events + events
 
     def _take_plain(self, wire: WireEvent, service: str, level: Level, time: int, now: int) -> None:
         """Rules of kind count take one event after the other."""
@@ -155,15 +168,13 @@ class FileLog:
         more = (wire.attributes or None, wire.trace_id, wire.span_id, wire.host, wire.environment)
         return Arrival(Event(event_id, service, level, wire.message, time, *more), self._offset, 0, now)
 
-    def _pass_time(self, time: int) -> int:
-        """The newest event time is `time` from now on."""
-        before, self.newest = self.newest, time
+    def _pass_time(self, before: int | None, time: int) -> None:
+        """The newest event time was `before` and is `time` from now on."""
         if before is None:
             self.first = time
-        elif self._has_clock:
+        else:
             for tick in range(before + _TICK, time, _TICK):
                 self._hear(tick)
-        return time
 
     def _hear(self, now: int) -> None:
         self._offset += 1
@@ -174,30 +185,33 @@ class FileLog:
         if len(self.unreadable) < MOST_TOLD:
             self.unreadable.append(Unreadable(line, why))
 
-    def _decode(self, block: bytes) -> Iterable[WireEvent | Unreadable]:
+    def _decode(self, block: bytes) -> Iterable[WireEvent]:
         try:
             return _decoder.decode_lines(block)
         except _BROKEN:
             return self._decode_each(block)
 
-    def _decode_each(self, block: bytes) -> Iterator[WireEvent | Unreadable]:
+    def _decode_each(self, block: bytes) -> Iterator[WireEvent]:
+        """The events of lines of which one at least holds something else than one whole event."""
+        lines = self.lines
         for line in block.split(b"\n"):
             if line.strip():
-                yield from self._decode_one(line)
+                lines += 1
+                try:
+                    yield _decoder.decode(line)
+                except _BROKEN:
+                    yield from self._decode_closely(line, lines)
 
-    def _decode_one(self, line: bytes) -> Iterator[WireEvent | Unreadable]:
-        """The events of a line that holds something else than one whole event: an array, or what is broken."""
+    def _decode_closely(self, line: bytes, number: int) -> Iterator[WireEvent]:
+        """The events of an array, those with a leap second; what is broken is refused."""
         try:
-            yield _decoder.decode(line)
-        except _BROKEN:
-            try:
-                for _, event in decode_events(line, Place(EVENTS, 0, self.lines, _LATEST)):
-                    if isinstance(event, InvalidEvent):
-                        yield Unreadable(self.lines, str(event))
-                    else:
-                        yield _as_wire(event)
-            except UnreadableRecord as unreadable:
-                yield Unreadable(self.lines, str(unreadable))
+            for _, event in decode_events(line, Place(EVENTS, 0, number, _LATEST)):
+                if isinstance(event, InvalidEvent):
+                    self._refuse(number, str(event))
+                else:
+                    yield _as_wire(event)
+        except UnreadableRecord as unreadable:
+            self._refuse(number, str(unreadable))
 
 
 def _as_wire(event: Event) -> WireEvent:

@@ -92,12 +92,20 @@ class RuleRun:
         decisions = self._single
         decisions.ledger[take_in(self._state(arrival.event.service), arrival, self.rules, decisions)] += 1
 
-    def pass_one(self, service: str, level: Level, time: int, received_at: int) -> None:
-        """The same for an event that no rule counts, as its level tells."""
-        decisions = self._single
-        decisions.ledger[
-            pass_by(self._state(service), level, time, received_at, rules=self.rules, decisions=decisions)
-        ] += 1
+    def passer(self) -> Callable[[str, Level, int, int], None]:
+        """The same for events that no rule counts, as their level tells, until the next `take`.
+
+        It takes an event's service, level, event time and time of receipt (in microseconds).
+        """
+        states, rules, decisions, ledger = self._states, self.rules, self._single, self._single.ledger
+
+        def pass_one(service: str, level: Level, time: int, received_at: int) -> None:
+            state = states.get(service)
+            if state is None:
+                state = states[service] = new_state(service)
+            ledger[pass_by(state, level, time, received_at, rules=rules, decisions=decisions)] += 1
+
+        return pass_one
 
     def come_to(self, offset: int) -> None:
         """Decide on what came before the record at `offset`."""
