@@ -92,7 +92,8 @@ def take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: De
     """Take in one event that the state does not include; gives how it ends. `heard`: the log's clock at its record."""
     event = arrival.event
     matching = rules.matching(event)
-    fingerprint = event_fingerprint(event.id) if matching and rules.remembers(matching) else None
+    remembers = matching and (rules.is_plain or rules.remembers(matching))
+    fingerprint = event_fingerprint(event.id) if remembers else None
     if fingerprint is not None and fingerprint in state.ids:
         return "duplicate"
     if event.timestamp < state.newest - rules.allowed_lateness:

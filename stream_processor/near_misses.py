@@ -24,6 +24,8 @@ class NearMisses:
     def __init__(self) -> None:
         self._windows: dict[str, dict[tuple[int, int], list[Item]]] = {}
         """By service and rule: the window of each event that is in one, by the event's place."""
+        self.services: set[str] = set()
+        """Those that had a window."""
 
     def note(self, service: str, rule: CountRule, loose: Sequence[Item], item: Item) -> None:
         """`item` was counted and is among the `loose` events of `service`, those of no incident, by time."""
@@ -32,6 +34,7 @@ class NearMisses:
         window = fullest_window(loose, item, rule.window)
         if not is_near(len(window), rule.threshold):
             return
+        self.services.add(service)
         known = self._windows.setdefault(near_key(service, rule.name), {})
         rivals = [known[place] for place in map(_place, window) if place in known]
         if all(len(window) > len(rival) for rival in rivals):
@@ -45,10 +48,6 @@ class NearMisses:
             for place in positions:
                 if place in known:
                     _drop(known, known[place])
-
-    def is_concerned(self, key: str) -> bool:
-        """Whether there is a window of `key`."""
-        return bool(self._windows.get(key))
 
     def found(self) -> list[NearMiss]:
         """The near misses so far, by time."""

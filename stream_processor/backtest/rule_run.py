@@ -37,8 +37,8 @@ class _Watched(Decisions):
 
     def took_in(self, service: str, rule: str, span: Span, items: list[Item]) -> None:
         """No event of an incident is a near miss."""
-        if self._near.is_concerned(key := near_key(service, rule)):
-            self._near.took_in(key, ((item.offset, item.index) for item in items))
+        if service in self._near.services:
+            self._near.took_in(near_key(service, rule), ((item.offset, item.index) for item in items))
         if self._took_in is not None:
             self._took_in(span.key, [(item.offset, item.index) for item in items])
 
