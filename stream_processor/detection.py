@@ -6,7 +6,6 @@ The state is changed in place and the decisions are collected: both belong to th
 from collections.abc import Iterable, Sequence
 
 from schemas.identity import event_fingerprint
-from schemas.levels import Level
 from stream_processor.decisions import Arrival, Decisions
 from stream_processor.kinds import deadline, machine_of, next_deadline
 from stream_processor.ledger import Reason
@@ -64,14 +63,13 @@ def fall_silent(
         state.offset = max(state.offset, moment.offset - 1)
 
 
-def pass_by(
-    state: ServiceState, level: Level, time: int, received_at: int, *, rules: RuleSet, decisions: Decisions
-) -> Reason:
-    """An event of plain rules' service that none of them counts, which its level tells: time goes on with it.
+def pass_by(state: ServiceState, time: int, received_at: int, rules: RuleSet, decisions: Decisions) -> Reason:
+    """An event that no plain rule counts, as its level tells: time goes on with it, and nothing else is decided.
+
+    It is not counted in its minute, which is for people; `take_in` does the same and counts it too.
 
     Args:
         state: the service's.
-        level: the event's level, not one of the rules'.
         time: its event time, in microseconds.
         received_at: when its record was appended, in microseconds.
         rules: plain ones.
@@ -79,7 +77,6 @@ def pass_by(
     """
     if time < state.newest - rules.allowed_lateness:
         return "late"
-    count_event(state.minutes, level, time)
     if time > state.newest:
         if time < state.due:
             state.newest = time

@@ -148,7 +148,7 @@ class FileLog:
                 take(wire, service, level, time, newest)
             else:
                 for passes in passers:
-                    passes(service, level, time, newest)
+                    passes(service, time, newest)
         self.newest, self.lines, self.events = newest, max(lines, self.lines), self.events + events
 
     def _take_plain(self, wire: WireEvent, service: str, level: Level, time: int, now: int) -> None:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from schemas.levels import Level
 from stream_processor.backtest.findings import Findings, Found, found
 from stream_processor.backtest.inputs import Input
 from stream_processor.decisions import Arrival, Decisions
@@ -92,18 +91,18 @@ class RuleRun:
         decisions = self._single
         decisions.ledger[take_in(self._state(arrival.event.service), arrival, self.rules, decisions)] += 1
 
-    def passer(self) -> Callable[[str, Level, int, int], None]:
+    def passer(self) -> Callable[[str, int, int], None]:
         """The same for events that no rule counts, as their level tells, until the next `take`.
 
-        It takes an event's service, level, event time and time of receipt (in microseconds).
+        It takes an event's service, event time and time of receipt (in microseconds).
         """
         states, rules, decisions, ledger = self._states, self.rules, self._single, self._single.ledger
 
-        def pass_one(service: str, level: Level, time: int, received_at: int) -> None:
+        def pass_one(service: str, time: int, received_at: int) -> None:
             state = states.get(service)
             if state is None:
                 state = states[service] = new_state(service)
-            ledger[pass_by(state, level, time, received_at, rules=rules, decisions=decisions)] += 1
+            ledger[pass_by(state, time, received_at, rules, decisions)] += 1
 
         return pass_one
 
