@@ -1,7 +1,6 @@
 """`python -m analyzer_worker`: analyses incidents until SIGTERM or SIGINT; health on ANALYZER_PORT."""
 
 import asyncio
-import signal
 import sys
 
 import uvloop
@@ -10,14 +9,13 @@ from analyzer_worker.worker import Worker
 from runtime.health import server, status_app
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import when_told_to_stop
 
 
 async def main(settings: Settings) -> None:
     """Serve health and work until told to stop."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    when_told_to_stop(stop.set)
     worker = Worker(settings)
     health = server(status_app(settings, "Ops-Assist analyzer", worker.checks()), settings, settings.analyzer_port)
     serving = asyncio.create_task(health.serve())

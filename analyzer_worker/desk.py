@@ -7,19 +7,18 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
-import structlog
 
-from analyzer_worker.model import Model
+from analyzer_worker.answering import Answering
 from analyzer_worker.model_errors import ModelError
 from analyzer_worker.progress import Partition
 from analyzer_worker.verdict import Sample, Verdict
 from schemas.analysis import AnalysisStatus
 from schemas.incident import Incident
 
-log = structlog.get_logger(__name__)
-
-MAX_WAITING: Final = 512
+MAX_WAITING: Final = 10_000
 """Incidents that wait for the model; more get the rules' analysis and the reason."""
+MAX_WAITING_CHARACTERS: Final = 64 * 1024 * 1024
+"""Text of their samples that is kept meanwhile."""
 
 
 class Job(msgspec.Struct):
@@ -31,6 +30,17 @@ class Job(msgspec.Struct):
     request_id: str | None
     records: list[tuple[Partition, int]]
     """The records that asked for it; they are finished when it is."""
+    templates: list[str] = []
+    """Of its samples; see `sharing.templates_of`."""
+    attempts: int = 0
+    """How often the model was asked in vain before."""
+    replaces: bool = False
+    """An analysis stands already: only a better one is published."""
+
+    @property
+    def characters(self) -> int:
+        """The text that it keeps."""
+        return sum(len(sample.text) for sample in self.samples)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -39,19 +49,21 @@ class Outcome(msgspec.Struct, frozen=True):
     verdict: Verdict
     status: AnalysisStatus
     latency_ms: int
+    shared_with: str | None = None
 
 
 Finish = Callable[[Job, Outcome], Awaitable[None]]
 
 
 class ModelDesk:
-    """Takes jobs, asks the model, and hands each outcome to `finish`."""
+    """Takes jobs, gets an answer for each, and hands each outcome to `finish`."""
 
-    def __init__(self, model: Model, finish: Finish, max_waiting: int = MAX_WAITING) -> None:
-        self._model = model
+    def __init__(self, answering: Answering, finish: Finish, max_waiting: int = MAX_WAITING) -> None:
+        self._answering = answering
         self._finish = finish
         self._queue: asyncio.Queue[Job] = asyncio.Queue(max_waiting)
         self._jobs: dict[tuple[str, str | None], Job] = {}
+        self._characters = 0
 
     def join(self, key: str, request_id: str | None, record: tuple[Partition, int]) -> bool:
         """Whether this is being worked on already; then `record` is finished together with it."""
@@ -60,44 +72,43 @@ class ModelDesk:
             job.records.append(record)
         return job is not None
 
+    def is_at(self, key: str) -> bool:
+        """Whether an incident waits here."""
+        return (key, None) in self._jobs
+
     def records(self) -> set[tuple[Partition, int]]:
         """The records that are not finished."""
         return {record for job in self._jobs.values() for record in job.records}
 
     def submit(self, job: Job) -> bool:
         """Put a job in the queue; False when there is no room."""
+        if self._characters + job.characters > MAX_WAITING_CHARACTERS:
+            return False
         try:
             self._queue.put_nowait(job)
         except asyncio.QueueFull:
             return False
         self._jobs[job.incident.key, job.request_id] = job
+        self._characters += job.characters
         return True
+
+    def refused(self, job: Job) -> Outcome:
+        """What becomes of a job for which there is no room."""
+        answer = self._answering.fallback(job.rules, "too many incidents wait for it")
+        return Outcome(answer.verdict, answer.status, 0)
 
     async def work(self) -> None:
         """One worker; runs until cancelled."""
         with contextlib.suppress(ModelError):  # each analysis meets the same trouble and reports it
-            await self._model.prepare()
+            await self._answering.prepare()
         while True:
             job = await self._queue.get()
             started = time.monotonic()
-            verdict, status = await self._answer(job)
-            await self._finish(job, Outcome(verdict, status, round((time.monotonic() - started) * 1_000)))
+            answer = await self._answering.answer(
+                job.incident, job.samples, job.rules, alone=job.request_id is not None
+            )
+            took = round((time.monotonic() - started) * 1_000)
+            await self._finish(job, Outcome(answer.verdict, answer.status, took, answer.shared_with))
             # A record that joined while the result was being published is finished by it too.
             del self._jobs[job.incident.key, job.request_id]
-
-    async def _answer(self, job: Job) -> tuple[Verdict, AnalysisStatus]:
-        try:
-            return await self._model.analyze(job.incident, job.samples, job.rules.severity), "done"
-        except ModelError as error:
-            log.warning("model_failed", incident=job.incident.key, model=self._model.name, why=str(error))
-            return fallback(job.rules, self._model.name, str(error)), "fallback"
-        except Exception as error:
-            # A fault of ours in one analysis must not stop the others, nor be met again at every restart.
-            log.exception("model_analysis_broke", incident=job.incident.key, model=self._model.name)
-            return fallback(job.rules, self._model.name, f"internal fault {type(error).__name__}"), "fallback"
-
-
-def fallback(rules: Verdict, model: str, why: str) -> Verdict:
-    """The rules' verdict, saying why it is not the model's."""
-    reason = f"By rules, because {model} gave no usable analysis: {why}. {rules.reason}"
-    return msgspec.structs.replace(rules, reason=reason)
+            self._characters -= job.characters

@@ -18,6 +18,15 @@ def visible(text: str) -> str:
     return "".join(" " if char in _BLANKS else char for char in text if char in _BLANKS or _is_seen(char))
 
 
+def original_of(piece: str, text: str) -> str | None:
+    """The part of `text`, as it stands there, that reads as `piece` where it is visible; None where none does."""
+    start = visible(text).find(piece)
+    if start < 0 or not piece:
+        return None
+    places = [place for place, char in enumerate(text) if char in _BLANKS or _is_seen(char)]
+    return text[places[start] : places[start + len(piece) - 1] + 1]
+
+
 def _is_seen(char: str) -> bool:
     return char not in _INVISIBLE and unicodedata.category(char) not in _UNSEEN
 

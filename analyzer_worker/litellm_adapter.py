@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from analyzer_worker.model_errors import ModelError, Permanent, Retryable
+from analyzer_worker.spending.price import PER_MILLION, Price
 from runtime.settings import Settings
 
 MAX_ANSWER_TOKENS: Final = 1_200
@@ -21,11 +22,13 @@ Message = dict[str, str]
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A model's answer as it came."""
+    """A model's answer as it came. `cost_usd` is 0 where nobody knows it."""
 
     text: str
     finish_reason: str
     cost_usd: float
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class Completion(Protocol):
@@ -36,6 +39,9 @@ class Completion(Protocol):
     async def prepare(self) -> None:
         """Load what takes long to load, once; never blocks the event loop."""
 
+    def price(self) -> Price | None:
+        """What its tokens cost; None where nobody knows. Only after `prepare`."""
+
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - handed on to the client, which closes its connection
         """Give one answer to `messages` in the form of `schema`, or raise a `ModelError`; `timeout` in seconds."""
 
@@ -45,12 +51,19 @@ def model_name(settings: Settings) -> str:
     return settings.llm_model or (DEFAULT_MODEL if settings.openai_api_key else "")
 
 
+def fallback_names(settings: Settings) -> list[str]:
+    """The models of LLM_FALLBACK_MODELS."""
+    return [name for part in settings.llm_fallback_models.split(",") if (name := part.strip())]
+
+
 class LiteLLM:
     """A model behind litellm; keys of providers other than OpenAI are read by litellm from their own variables."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.model = model_name(settings)
+    def __init__(self, settings: Settings, model: str | None = None) -> None:
+        """`model`: default, the one that the settings name first."""
+        self.model = model or model_name(settings)
         self._options = _options(self.model, settings)
+        self._own_price = _own_price(settings)
 
     async def prepare(self) -> None:
         """Import litellm, in a thread."""
@@ -58,6 +71,10 @@ class LiteLLM:
             await asyncio.to_thread(_library)
         except ImportError as error:
             raise Permanent(f"litellm cannot be imported: {error}") from error
+
+    def price(self) -> Price | None:
+        """See `Completion`."""
+        return _known_price(self.model) or self._own_price
 
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - see Completion
         """See `Completion`."""
@@ -77,7 +94,7 @@ class LiteLLM:
             )
         except Exception as error:
             raise _translated(error) from error
-        return _reply(response)
+        return _reply(response, is_priced=_known_price(self.model) is not None)
 
 
 def _options(model: str, settings: Settings) -> dict[str, Any]:
@@ -88,6 +105,24 @@ def _options(model: str, settings: Settings) -> dict[str, Any]:
         elif settings.llm_api_base and not os.environ.get("OPENAI_API_KEY"):
             options["api_key"] = "none"  # local servers want no key, but the client insists on one
     return options
+
+
+def _own_price(settings: Settings) -> Price | None:
+    per_input, per_output = settings.llm_price_input_usd_per_million, settings.llm_price_output_usd_per_million
+    if per_input is None or per_output is None:
+        return None
+    return Price(per_input / PER_MILLION, per_output / PER_MILLION)
+
+
+@lru_cache(maxsize=64)
+def _known_price(model: str) -> Price | None:
+    """The price in litellm's own list, which comes with the package."""
+    try:
+        found = _library().get_model_info(model)
+    except Exception:  # noqa: BLE001 - litellm raises plain Exception for a model that it does not know
+        return None
+    per_input, per_output = found.get("input_cost_per_token"), found.get("output_cost_per_token")
+    return Price(per_input, per_output) if per_input is not None and per_output is not None else None
 
 
 @lru_cache(maxsize=1)
@@ -114,17 +149,32 @@ def _translated(error: Exception) -> ModelError:
     kinds = _library().exceptions
     passing = (kinds.Timeout, kinds.APIConnectionError, kinds.RateLimitError, kinds.InternalServerError)
     if isinstance(error, (*passing, kinds.ServiceUnavailableError, OSError, TimeoutError)):
-        return Retryable(f"the model could not be reached or is overloaded: {what}")
+        was_given_up = isinstance(error, (kinds.Timeout, TimeoutError))
+        return Retryable(
+            f"the model could not be reached or is overloaded: {what}",
+            _asked_pause(error),
+            may_be_billed=was_given_up,
+        )
     if isinstance(status, int) and (status in (408, 409, 425, 429) or status >= 500):  # noqa: PLR2004 - HTTP
-        return Retryable(f"the model could not be reached or is overloaded: {what}")
+        return Retryable(f"the model could not be reached or is overloaded: {what}", _asked_pause(error))
     return Permanent(f"the model refuses the request: {what}")
 
 
-def _reply(response: Any) -> Reply:
+def _asked_pause(error: Exception) -> float:
+    """The seconds of Retry-After (RFC 9110, 10.2.3), where the answer has them; its form as a date is not used."""
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    text = str(headers.get("retry-after", ""))
+    return float(text) if text.isdecimal() else 0.0
+
+
+def _reply(response: Any, *, is_priced: bool) -> Reply:
+    """`is_priced`: litellm knows this very model; else it may have taken the price of what the answer says it is."""
     try:
         choice = response.choices[0]
         text, finish = choice.message.content or "", choice.finish_reason or "stop"
     except (AttributeError, IndexError) as error:
         raise Retryable("the model's server sent no answer in its reply") from error
-    cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost")
-    return Reply(str(text), str(finish), float(cost or 0.0))
+    cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost") if is_priced else None
+    usage = getattr(response, "usage", None)
+    tokens = (int(getattr(usage, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens"))
+    return Reply(str(text), str(finish), float(cost or 0.0), *tokens)

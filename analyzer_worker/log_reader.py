@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
@@ -15,6 +15,8 @@ _POLL_MS: Final = 300
 _GAP: Final = 2_000
 """Records between two wanted ones that are sought past rather than read."""
 _FETCH_BYTES: Final = 1024 * 1024
+
+Kept = TypeVar("Kept")
 
 
 class LogReader:
@@ -39,22 +41,23 @@ class LogReader:
         await self._consumer.stop()
 
     async def records_at(
-        self, topic: str, wanted: Mapping[int, set[int]], seconds: float
-    ) -> dict[tuple[int, int], Any]:
-        """The records of `topic` at some offsets, by (partition, offset).
+        self, topic: str, wanted: Mapping[int, set[int]], seconds: float, keep: Callable[[Any], Kept]
+    ) -> dict[tuple[int, int], Kept]:
+        """What `keep` makes of the records of `topic` at some offsets, by (partition, offset).
 
-        Those that retention has removed are missing from the answer, as are those not read within `seconds`.
+        Records may be large: only what `keep` gives is held. Those that retention has removed are missing from the
+        answer, as are those not read within `seconds`.
         """
         partitions = [TopicPartition(topic, number) for number in wanted]
         queues = await self._within_log({TopicPartition(topic, n): offsets for n, offsets in wanted.items()})
         self._consumer.assign(partitions)
-        found: dict[tuple[int, int], Any] = {}
+        found: dict[tuple[int, int], Kept] = {}
         try:
             async with asyncio.timeout(seconds):
                 for partition, queue in queues.items():
                     self._consumer.seek(partition, queue[0])
                 while queues:
-                    await self._read_some(queues, found)
+                    await self._read_some(queues, found, keep)
         except TimeoutError:
             pass  # what is missing is missing; the analysis says how many events it saw
         finally:
@@ -66,7 +69,12 @@ class LogReader:
         kept = {tp: deque(sorted(o for o in offsets if o >= starts[tp])) for tp, offsets in wanted.items()}
         return {tp: queue for tp, queue in kept.items() if queue}
 
-    async def _read_some(self, queues: dict[TopicPartition, deque[int]], found: dict[tuple[int, int], Any]) -> None:
+    async def _read_some(
+        self,
+        queues: dict[TopicPartition, deque[int]],
+        found: dict[tuple[int, int], Kept],
+        keep: Callable[[Any], Kept],
+    ) -> None:
         try:
             batches = await self._consumer.getmany(*queues, timeout_ms=_POLL_MS)
         except OffsetOutOfRangeError as error:
@@ -80,7 +88,7 @@ class LogReader:
                 while queue and queue[0] < record.offset:
                     queue.popleft()
                 if queue and queue[0] == record.offset:
-                    found[partition.partition, queue.popleft()] = record
+                    found[partition.partition, queue.popleft()] = keep(record)
             if not queue:
                 del queues[partition]
             elif records and queue[0] > records[-1].offset + _GAP:
@@ -91,11 +99,28 @@ class LogReader:
         place = TopicPartition(topic, partition)
         first = (await self._consumer.beginning_offsets([place]))[place]
         end = (await self._consumer.end_offsets([place]))[place]
-        position = max(first, start, end - most)
+        async for record in self.between(topic, partition, range(max(first, start, end - most), end)):
+            yield record
+
+    async def range_since(self, topic: str, partition: int, moment: int) -> tuple[int, int]:
+        """The first offset of a partition whose record is not older than `moment`, and its present end.
+
+        `moment`: milliseconds since the epoch.
+        """
+        place = TopicPartition(topic, partition)
+        end = (await self._consumer.end_offsets([place]))[place]
+        found = (await self._consumer.offsets_for_times({place: moment}))[place]
+        return (found.offset if found else end), end
+
+    async def between(self, topic: str, partition: int, offsets: range) -> AsyncIterator[Any]:
+        """The records of a partition at `offsets`, without those that compaction or retention took."""
+        place, position = TopicPartition(topic, partition), offsets.start
+        if not offsets:
+            return
         self._consumer.assign([place])
         self._consumer.seek(place, position)
-        while position < end:
-            batch = (await self._consumer.getmany(place, timeout_ms=_POLL_MS)).get(place, [])
-            for record in batch:
-                yield record
+        while position < offsets.stop:
+            for record in (await self._consumer.getmany(place, timeout_ms=_POLL_MS)).get(place, []):
+                if record.offset < offsets.stop:
+                    yield record
             position = await self._consumer.position(place)

@@ -45,6 +45,12 @@ class Known(msgspec.Struct, frozen=True):
 
     status: AnalysisStatus
     revision: int
+    event_count: int = 0
+    """How many events it had when it was analysed, or when that was tried once more in vain."""
+    looked_at: int = 0
+    """How many it had when its first events were last read."""
+    templates: frozenset[str] = frozenset()
+    attempts: int = 0
 
 
 class Memory:
@@ -58,12 +64,32 @@ class Memory:
         """Take note of a published analysis; an older revision changes nothing."""
         known = self._known.get(analysis.incident_key)
         if known is None or analysis.revision > known.revision:
-            self._known.put(analysis.incident_key, Known(analysis.analysis_status, analysis.revision))
+            self._known.put(
+                analysis.incident_key,
+                Known(
+                    analysis.analysis_status,
+                    analysis.revision,
+                    event_count=analysis.event_count,
+                    templates=frozenset(analysis.templates),
+                    attempts=analysis.attempts,
+                ),
+            )
 
-    def status(self, key: str) -> AnalysisStatus | None:
-        """The status of the incident's newest analysis, None where none is known."""
-        known = self._known.get(key)
-        return known.status if known else None
+    def known(self, key: str) -> Known | None:
+        """What is known of the incident's newest analysis, if anything."""
+        return self._known.get(key)
+
+    def looked(self, incident: Incident) -> None:
+        """Its first events were read once more, and are what was analysed."""
+        known = self._known.get(incident.key)
+        if known is not None:
+            self._known.put(incident.key, msgspec.structs.replace(known, looked_at=incident.event_count))
+
+    def stands(self, incident: Incident) -> None:
+        """It was analysed once more in vain: what stands counts for what it is now."""
+        known = self._known.get(incident.key)
+        if known is not None:
+            self._known.put(incident.key, msgspec.structs.replace(known, event_count=incident.event_count))
 
     def next_revision(self, key: str, now: int) -> int:
         """A revision that is `now` (microseconds) and yet greater than every known one, whatever the clock does."""

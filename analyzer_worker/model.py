@@ -1,46 +1,55 @@
-"""Ask a model about an incident: one question, one repair, a few attempts, one deadline over all of it."""
+"""Ask models about an incident: the first that gives a usable answer, one deadline over all of it."""
 
 import asyncio
-import time
 from collections.abc import Sequence
-from typing import Final
 
 import structlog
 
-from analyzer_worker.answer import Checked, check_answer, parse_answer
-from analyzer_worker.litellm_adapter import Completion, Message, Reply
-from analyzer_worker.model_errors import ModelError, Retryable, Unusable
-from analyzer_worker.prompt import SCHEMA, Prompt, build_prompt
-from analyzer_worker.verdict import Sample, Verdict
-from runtime.metrics import CLAIMS_DROPPED, MODEL_SECONDS, SECRETS_REDACTED
+from analyzer_worker.answer import Checked
+from analyzer_worker.asking import FIRST_PAUSE, Asking, bound_usd, price_of
+from analyzer_worker.evidence.build import build_evidence
+from analyzer_worker.evidence.material import Gather, Material, samples_only
+from analyzer_worker.litellm_adapter import Completion
+from analyzer_worker.model_errors import ModelError, Retryable
+from analyzer_worker.prompt import Prompt, build_prompt
+from analyzer_worker.rules import analyze_by_rules
+from analyzer_worker.spending.purse import OPEN_PURSE, LedgerAway, Purse
+from analyzer_worker.verdict import Sample, Verdict, worst
+from runtime.metrics import CLAIMS_DROPPED, SECRETS_REDACTED
 from schemas.analysis import Severity
 from schemas.incident import Incident
 
 log = structlog.get_logger(__name__)
 
-MAX_ATTEMPTS: Final = 3
-FIRST_PAUSE: Final = 0.5
-"""Seconds before the second attempt; doubled before each further one."""
-_MAX_REPEATED: Final = 4_000
-
 
 class Model:
-    """A model as an analyst."""
+    """A model as an analyst, with others that stand in for it."""
 
-    def __init__(self, completion: Completion, deadline: float, first_pause: float = FIRST_PAUSE) -> None:
-        """`deadline`: seconds for one incident, whatever happens in them."""
-        self._completion = completion
+    def __init__(
+        self,
+        completion: Completion,
+        deadline: float,
+        first_pause: float = FIRST_PAUSE,
+        gather: Gather = samples_only,
+        *,
+        fallbacks: Sequence[Completion] = (),
+        purse: Purse = OPEN_PURSE,
+    ) -> None:
+        """`deadline`: seconds for the calls, whatever happens in them; `gather`: reads what evidence is made from."""
+        self._completions = (completion, *fallbacks)
         self._deadline = deadline
         self._first_pause = first_pause
+        self._gather = gather
+        self._purse = purse
 
     @property
     def name(self) -> str:
-        """What stands in `analyzed_by`."""
-        return self._completion.model
+        """The model that is asked first."""
+        return self._completions[0].model
 
     async def prepare(self) -> None:
         """Load what takes long, so that it does not count against the deadline of the first incident."""
-        await self._completion.prepare()
+        await self._completions[0].prepare()
 
     async def analyze(self, incident: Incident, samples: Sequence[Sample], floor: Severity) -> Verdict:
         """Ask about `incident`; the severity does not fall below `floor`.
@@ -48,58 +57,44 @@ class Model:
         Raises:
             ModelError: where there is no usable answer within the deadline.
         """
-        prompt = build_prompt(incident, samples)
+        await self.prepare()
+        await self._can_pay(incident, samples)
+        material = await self._gather(incident, samples)
+        prompt = await asyncio.to_thread(_question, material)
+        floor = worst(floor, analyze_by_rules(incident, material.events).severity)
         for kind, count in prompt.redacted.items():
             SECRETS_REDACTED.labels(kind).inc(count)
-        await self.prepare()
-        try:
-            async with asyncio.timeout(self._deadline):
-                checked = await self._ask(prompt, floor)
-        except TimeoutError as error:
-            raise Retryable(f"the model gave no answer within {self._deadline:g} s") from error
+        checked = await self._first_answer(incident, prompt, floor)
         CLAIMS_DROPPED.inc(checked.dropped)
         return checked.verdict
 
-    async def _ask(self, prompt: Prompt, floor: Severity) -> Checked:
-        reply = await self._complete(prompt.messages)
-        try:
-            return self._check(reply, prompt, floor, reply.cost_usd)
-        except Unusable as unusable:
-            log.info("model_answer_repaired", model=self.name, why=str(unusable))
-            repaired = await self._complete(_repair(prompt.messages, reply, unusable))
-            return self._check(repaired, prompt, floor, reply.cost_usd + repaired.cost_usd)
+    async def _can_pay(self, incident: Incident, samples: Sequence[Sample]) -> None:
+        """Find out before anything is read whether a question about the samples alone could be paid for."""
+        if self._purse.limits:
+            prices = [price_of(completion, self._purse) for completion in self._completions]
+            prompt = await asyncio.to_thread(_question, Material(incident, samples))
+            cheapest = min(bound_usd(price, prompt.messages) for price in prices)
+            await self._purse.check(incident.service, cheapest)
 
-    def _check(self, reply: Reply, prompt: Prompt, floor: Severity, cost_usd: float) -> Checked:
-        answer = parse_answer(reply)
-        return check_answer(answer, prompt.sent, floor=floor, model=self.name, cost_usd=cost_usd)
-
-    async def _complete(self, messages: list[Message]) -> Reply:
-        """One answer; what may pass is tried again after a growing pause."""
-        for attempt in range(1, MAX_ATTEMPTS):
+    async def _first_answer(self, incident: Incident, prompt: Prompt, floor: Severity) -> Checked:
+        """Each model gets its share of the time that is left."""
+        clock = asyncio.get_running_loop().time
+        ends = clock() + self._deadline
+        for number, completion in enumerate(self._completions):
+            share = (ends - clock()) / (len(self._completions) - number)
             try:
-                return await self._timed(messages)
-            except Retryable:
-                await asyncio.sleep(self._first_pause * 2 ** (attempt - 1))
-        return await self._timed(messages)
-
-    async def _timed(self, messages: list[Message]) -> Reply:
-        started = time.monotonic()
-        outcome = "cancelled"
-        try:
-            reply = await self._completion.complete(messages, SCHEMA, self._deadline)
-            outcome = "answered"
-        except ModelError as error:
-            outcome = error.outcome
-            raise
-        finally:
-            MODEL_SECONDS.labels(outcome).observe(time.monotonic() - started)
-        return reply
+                async with asyncio.timeout(share):
+                    asking = Asking(completion, self._purse, incident, clock() + share, self._first_pause)
+                    return await asking.ask(prompt, floor)
+            except TimeoutError:
+                failure: ModelError = Retryable(f"the model gave no answer within {share:.3g} s")
+            except ModelError as error:
+                failure = error
+            if completion is self._completions[-1] or isinstance(failure, LedgerAway):
+                raise failure
+            log.warning("model_failed_over", model=completion.model, incident=incident.key, why=str(failure))
+        raise AssertionError("there is a last model")
 
 
-def _repair(messages: list[Message], reply: Reply, unusable: Unusable) -> list[Message]:
-    """The conversation so far, and what was wrong with the answer."""
-    complaint = (
-        f"This cannot be used: {unusable}. Answer again with one JSON object in the agreed form, and nothing else."
-    )
-    said = {"role": "assistant", "content": reply.text[:_MAX_REPEATED] or "(nothing)"}
-    return [*messages, said, {"role": "user", "content": complaint}]
+def _question(material: Material) -> Prompt:
+    return build_prompt(build_evidence(material))

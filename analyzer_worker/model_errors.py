@@ -15,9 +15,17 @@ class ModelError(Exception):
 
 
 class Retryable(ModelError):  # noqa: N818 - reads as what it is
-    """The same call may succeed later."""
+    """The same call may succeed later; not before `after` seconds, where the provider says so.
+
+    `may_be_billed`: it was given up while the provider may have worked on it.
+    """
 
     outcome = "retryable"
+
+    def __init__(self, text: str, after: float = 0.0, *, may_be_billed: bool = False) -> None:
+        super().__init__(text)
+        self.after = after
+        self.may_be_billed = may_be_billed
 
 
 class Permanent(ModelError):  # noqa: N818 - reads as what it is

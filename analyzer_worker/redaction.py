@@ -19,10 +19,20 @@ _NAMES: Final = (
     r"session[_\-]?id|sessionid|jsessionid|cookie|shared[_\-]?key|signature|"
     r"\b(?:pwd|pass|pw|auth|pin|otp|cvv|cvc|ssn|sid|sig|dsn)\b|[_\-](?:pwd|pass|pw|auth|pin|otp|key|sig)\b|\bkey\b)"
 )
-_REST_OF_NAME: Final = r"[A-Za-z0-9_.\-]{0,24}"
+# Not where a class is named, as in `TokenService: started`: what follows is a sentence of it.
+_REST_OF_NAME: Final = (
+    r"(?![A-Za-z0-9_.\-]{0,48}(?-i:Exception|Error|Fault|Failure|Service|Manager|Provider|Handler|Filter|Validator"
+    r"|Factory|Client|Controller|Encoder|Interceptor|Middleware|Store):\s)[A-Za-z0-9_.\-]{0,24}"
+)
 # Atomic: once what stands behind it was redacted, no shorter way to read the sign is tried.
 _IS: Final = r"(?>(?:\\{0,3}[\"'])?\]?\s{0,3}(?:=>|:=|==|[=:]|%3[AaDd])\s{0,3})"
 _NOT_AGAIN: Final = r"(?!\\{0,3}[\"']?<redacted:)"
+# Words that say how it stands with a secret and are none.
+_STATE: Final = (
+    r"(?!\\{0,3}[\"']?(?:yes|no|true|false|null|none|nil|ok|failed|failure|success|successful|denied|disabled|enabled"
+    r"|unavailable|expired|invalid|missing|required|mismatch|rejected|refused|revoked|wrong|empty|unknown|not|cannot"
+    r"|timeout)(?:[\s,;.)\]}\\\"']|$))"
+)
 _VALUE: Final = (
     r"(?:\\\"(?:(?!\\\").){0,1024}"  # \"escaped JSON\"
     r"|\"(?:\\.|[^\"\\\n]){0,1024}"  # "quoted"
@@ -146,13 +156,42 @@ TABLE: Final[tuple[Redactor, ...]] = (
         r"|npm_[A-Za-z0-9]{16,64}|pypi-[A-Za-z0-9_-]{16,255}|SG\.[A-Za-z0-9_-]{8,64}\.[A-Za-z0-9_-]{8,128}"
         r"|hv[sb]\.[A-Za-z0-9_-]{16,255}|do[po]_v1_[a-f0-9]{16,128}|shp(?:at|ca|pa|ss)_[A-Za-z0-9]{16,64}"
         r"|whsec_[A-Za-z0-9+/=]{16,128}|ya29\.[A-Za-z0-9_-]{16,512}|dapi[a-f0-9]{16,64}|lin_api_[A-Za-z0-9]{16,64}"
+        r"|NRAK-[A-Z0-9]{16,64}|sq0[a-z]{3}-[A-Za-z0-9_-]{16,64}|hf_[A-Za-z0-9]{16,64}|gls[ac]_[A-Za-z0-9_]{16,64}"
+        r"|dckr_pat_[A-Za-z0-9_-]{16,64}|GOCSPX-[A-Za-z0-9_-]{16,64}|(?:bot)?\d{8,10}:[A-Za-z0-9_-]{35}"
+        r"|[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,40}"
         r"|T[A-Z0-9]{7,11}/B[A-Z0-9]{7,11}/[A-Za-z0-9]{16,32})",
     ),
-    _line("secret", rf"(?is)({_NAMES}{_REST_OF_NAME}{_IS}){_NOT_AGAIN}({_VALUE})", _value),
+    _line(
+        "url_credentials",
+        r"(?i)(\bjdbc:oracle:\w{1,8}:)[^\s/@<>]{1,64}/[^\s@]{1,128}(?=@)",
+        _after_first_group("url_credentials"),
+    ),
+    _line(
+        "secret",  # <password>...</password>, with or without a namespace
+        rf"(?i)(<(?:\w{{1,16}}:)?{_NAMES}{_REST_OF_NAME}>)(?!<redacted:)[^<]{{1,1024}}(?=</)",
+        _after_first_group("secret"),
+    ),
+    _line("secret", rf"(?is)({_NAMES}{_REST_OF_NAME}{_IS}){_NOT_AGAIN}{_STATE}({_VALUE})", _value),
     _line(
         "secret",
         r"(?i)((?<![A-Za-z0-9])--?(?:password|passwd|pass|token|secret|api-?key|key|auth)\s{1,3}[\"']?)"
         r"(?![\"']?<redacted:)[^\s\"']{1,512}",
+        _after_first_group("secret"),
+    ),
+    _line(
+        "secret",  # curl -u user:password
+        r"(?i)((?<![A-Za-z0-9\-])(?:-u|--(?:proxy-)?user)[ =]{1,3}[\"']?[^\s:\"'<>/]{1,64}:)"
+        r"(?!<redacted:)[^\s\"']{1,256}",
+        _after_first_group("secret"),
+    ),
+    _line(
+        "secret",
+        r"(?i)(\b(?:sshpass\s{1,3}-p\s{0,3}|mysql(?:dump|admin)?\b[^\n;|]{0,120}?\s-p)[\"']?)(?!<redacted:)[^\s\"']{1,256}",
+        _after_first_group("secret"),
+    ),
+    _line(
+        "secret",  # WITH PASSWORD 'x'
+        r"(?i)(\bpassword\s{1,3}([\"']))(?!<redacted:)[^\"'\n]{1,256}(?=\2)",
         _after_first_group("secret"),
     ),
     _line(
@@ -164,10 +203,11 @@ TABLE: Final[tuple[Redactor, ...]] = (
     ),
     _line(
         "email",
-        r"(?<![^\s@<>\"(),:;=\[\]{}|/])[^\s@<>\"(),:;=\[\]{}|/]{1,128}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){0,8}\.[^\W\d_]{2,24}",
+        r"(?<![^\s@<>\"(),:;=\[\]{}|/])[^\s@<>\"(),:;=\[\]{}|/]{1,128}?(?:@|%40)[\w\-]{1,63}(?:\.[\w\-]{1,63}){0,8}\.[^\W\d_]{2,24}",
     ),
     _line("ssn", r"(?<![\w\-])\d{3}-\d{2}-\d{4}(?![\w\-])"),
     _line("ip", r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)"),
+    _line("ip", r"(?<![\w\-])ip-\d{1,3}(?:-\d{1,3}){3}(?![\d\-])"),
     _line("ip", r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])", _ipv6),
     # After the other numbers, which would hide one that stands beside them.
     _line("card", r"(?<![\w.\-])\d(?:[ \-]?\d){12,18}(?![\w\-])", _card),

@@ -48,7 +48,9 @@ def analyze_by_rules(incident: Incident, samples: Sequence[Sample]) -> Verdict:
     ranking = rank(readings)
     winning = [[hit for hit in reading.hits if hit.category == ranking.category] for reading in readings]
     outage = next((reading.outage for reading in readings if reading.outage), None)
-    rating: Rating = rate(ranking.category, winning, outage, [sample.level for sample in samples], incident)
+    levels = [sample.level for sample in samples]
+    others = beside(readings, ranking.category, incident.threshold)
+    rating: Rating = rate(ranking.category, winning, outage, levels, incident, others=others)
     patterns = by_support(winning)
     return Verdict(
         category=ranking.category,
@@ -86,6 +88,16 @@ def rank(readings: Sequence[Reading]) -> Ranking:
         fallback: Category = "application_error" if exceptions * 2 > len(readings) else "other"
         return Ranking(fallback, 0.2 if fallback == "application_error" else 0.1, scores)
     return Ranking(scores[0][0], confidence_of(scores, readings), scores)
+
+
+def beside(readings: Sequence[Reading], winner: Category, least: int) -> list[tuple[Category, list[list[Hit]]]]:
+    """The other categories that at least `least` events speak for strongly, with what speaks for each."""
+    strong: dict[Category, list[list[Hit]]] = defaultdict(list)
+    for reading in readings:
+        for category, score in event_scores(reading.hits).items():
+            if score >= _STRONG and category != winner:
+                strong[category].append([hit for hit in reading.hits if hit.category == category])
+    return [(category, hits) for category, hits in strong.items() if len(hits) >= least]
 
 
 def event_scores(hits: Sequence[Hit]) -> dict[Category, float]:

@@ -1,14 +1,14 @@
-"""The text of incidents' sample events, straight from `ops.events`, for many incidents at once."""
+"""The text of incidents' events, straight from `ops.events`, for many incidents at once."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from analyzer_worker.log_reader import LogReader
 from analyzer_worker.verdict import MAX_TEXT, Sample
 from schemas.codec import Place, UnreadableRecord, decode_events
 from schemas.event import Event
-from schemas.incident import Incident
+from schemas.incident import EventPosition, Incident
 from schemas.topics import EVENTS
 
 FETCH_SECONDS: Final = 10.0
@@ -17,29 +17,50 @@ _MICROS_PER_MS: Final = 1_000
 
 async def fetch_samples(reader: LogReader, incidents: Sequence[Incident]) -> dict[str, list[Sample]]:
     """The samples of each incident, by its key, in the order of its record; what is no longer kept is left out."""
-    wanted: dict[int, set[int]] = defaultdict(set)
+    wanted: dict[int, list[EventPosition]] = defaultdict(list)
     for incident in incidents:
-        wanted[incident.partition].update(position.offset for position in incident.samples)
-    wanted = {partition: offsets for partition, offsets in wanted.items() if offsets}
-    records = await reader.records_at(EVENTS, wanted, FETCH_SECONDS) if wanted else {}
-    events = {place: _events(record) for place, record in records.items()}
-    return {incident.key: _samples(incident, events) for incident in incidents}
+        wanted[incident.partition] += incident.samples
+    events = await _read(reader, wanted)
+    return {i.key: _found(i.partition, i.samples, events) for i in incidents}
 
 
-def _events(record: Any) -> dict[int, Sample]:
+async def events_at(
+    reader: LogReader, positions: Mapping[int, Sequence[EventPosition]], seconds: float = FETCH_SECONDS
+) -> dict[int, list[Sample]]:
+    """The events at some positions, by partition and in their order; what is no longer kept is left out."""
+    events = await _read(reader, positions, seconds)
+    return {partition: _found(partition, of, events) for partition, of in positions.items()}
+
+
+async def _read(
+    reader: LogReader, positions: Mapping[int, Sequence[EventPosition]], seconds: float = FETCH_SECONDS
+) -> dict[tuple[int, int, int], Sample]:
+    wanted = {(partition, place.offset, place.index) for partition, of in positions.items() for place in of}
+    offsets = {partition: {place.offset for place in of} for partition, of in positions.items() if of}
+
+    def keep(record: Any) -> dict[tuple[int, int, int], Sample]:
+        found = {(record.partition, record.offset, index): event for index, event in _events(record)}
+        return {place: _sample(event) for place, event in found.items() if place in wanted}
+
+    records = await reader.records_at(EVENTS, offsets, seconds, keep) if offsets else {}
+    return {place: sample for kept in records.values() for place, sample in kept.items()}
+
+
+def _events(record: Any) -> list[tuple[int, Event]]:
     place = Place(EVENTS, record.partition, record.offset, record.timestamp * _MICROS_PER_MS)
     try:
-        return {
-            index: _sample(event) for index, event in decode_events(record.value, place) if isinstance(event, Event)
-        }
+        return [(index, event) for index, event in decode_events(record.value, place) if isinstance(event, Event)]
     except UnreadableRecord:
-        return {}
+        return []
 
 
 def _sample(event: Event) -> Sample:
-    return Sample(event.id, event.level, event.message[:MAX_TEXT], event.timestamp, event.host)
+    text = event.message[:MAX_TEXT]
+    return Sample(event.id, event.level, text, event.timestamp, event.host, event.trace_id, event.attributes)
 
 
-def _samples(incident: Incident, events: dict[tuple[int, int], dict[int, Sample]]) -> list[Sample]:
-    found = (events.get((incident.partition, position.offset), {}).get(position.index) for position in incident.samples)
+def _found(
+    partition: int, positions: Iterable[EventPosition], events: Mapping[tuple[int, int, int], Sample]
+) -> list[Sample]:
+    found = (events.get((partition, position.offset, position.index)) for position in positions)
     return [sample for sample in found if sample]

@@ -15,14 +15,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from analyzer_worker.decisions import next_step
-from analyzer_worker.desk import Job, ModelDesk, Outcome, fallback
+from analyzer_worker.answering import Answering
+from analyzer_worker.decisions import has_new_templates, is_read, next_step
+from analyzer_worker.desk import Job, ModelDesk, Outcome
 from analyzer_worker.log_reader import LogReader
-from analyzer_worker.memory import Memory
-from analyzer_worker.model import Model
+from analyzer_worker.memory import Known, Memory
 from analyzer_worker.progress import Partition, Progress
+from analyzer_worker.retries import Retries, delays_of
 from analyzer_worker.rules import analyze_by_rules
 from analyzer_worker.samples import fetch_samples
+from analyzer_worker.sharing import templates_of
 from analyzer_worker.verdict import Sample, Verdict, to_analysis
 from runtime.kafka import ensure_topics, make_consumer, make_producer
 from runtime.metrics import ANALYSES as PUBLISHED
@@ -30,6 +32,7 @@ from runtime.settings import Settings
 from schemas.analysis import Analysis, AnalysisRequest, AnalysisStatus
 from schemas.codec import decode_analysis, decode_analysis_request, decode_incident, encode
 from schemas.incident import Incident
+from schemas.timestamps import now_micros
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, INCIDENTS
 
 log = structlog.get_logger(__name__)
@@ -47,18 +50,29 @@ class Work(msgspec.Struct):
     """An incident to analyse now, and the record that asks for it."""
 
     incident: Incident
-    record: tuple[Partition, int]
+    record: tuple[Partition, int] | None
+    """None: its time has come."""
     publish_rules: bool
     ask_model: bool
     request_id: str | None = None
+    replaces: bool = False
+    """An analysis stands already."""
+    only_if_changed: bool = False
+    """Only where its first events have templates that were not analysed."""
+
+
+class ByRules(msgspec.Struct, frozen=True):
+    """What the rules make of an incident, and the templates of its first events."""
+
+    outcome: Outcome
+    templates: list[str]
 
 
 class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """The clients and the state of one connected life."""
 
-    def __init__(self, settings: Settings, model: Model | None) -> None:
+    def __init__(self, settings: Settings, answering: Answering | None) -> None:
         self._settings = settings
-        self._model = model
         self._consumer: AIOKafkaConsumer = make_consumer(
             settings, group_id=GROUP, partition_assignment_strategy=(RangePartitionAssignor,)
         )
@@ -66,7 +80,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         self._reader = LogReader(settings)
         self._memory = Memory()
         self._progress = Progress()
-        self._desk = ModelDesk(model, self._finish) if model else None
+        self._desk = ModelDesk(answering, self._finish) if answering else None
+        self._retries = Retries(delays_of(settings.llm_retry_delays) if answering else [])
         self._unlearned: set[int] = set()
         self._learned_to: dict[int, int] = {}
         self.is_started = False
@@ -110,6 +125,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             while self._unlearned:
                 await self._learn(self._unlearned.pop())
             await self._handle([record for batch in batches.values() for record in batch])
+            await self._try_again()
             await self._commit()
 
     async def _learn(self, partition: int) -> None:
@@ -120,6 +136,17 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             analysis = _decoded(decode_analysis, record)
             if analysis:
                 self._memory.learn(analysis)
+                self._retries.note(analysis)
+
+    async def _try_again(self) -> None:
+        """Ask the model once more about incidents that it has failed, when their time has come."""
+        works = []
+        for key in self._retries.take(now_micros(), MAX_BATCH):
+            incident = self._memory.incident(key)
+            if self._desk and incident and not self._desk.is_at(key) and is_read(incident):
+                works.append(Work(incident, None, publish_rules=False, ask_model=True, replaces=True))
+        if works:
+            await self._analyze(works)
 
     async def _commit(self) -> None:
         assigned = self._consumer.assignment()
@@ -169,9 +196,20 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         place = _place(record)
         if self._desk and self._desk.join(incident.key, None, place):
             return None
-        step = next_step(incident, self._memory.status(incident.key), with_model=self._desk is not None)
-        if step == "nothing":
-            return None
+        with_model = self._desk is not None
+        step = next_step(incident, self._memory.known(incident.key), with_model=with_model)
+        match step:
+            case "nothing":
+                return None
+            case "again" | "look":
+                return Work(
+                    incident,
+                    place,
+                    publish_rules=not with_model,
+                    ask_model=with_model,
+                    replaces=True,
+                    only_if_changed=step == "look",
+                )
         return Work(incident, place, publish_rules=step != "model", ask_model=step != "rules")
 
     async def _requested(self, request: AnalysisRequest, record: Any) -> Work | None:
@@ -199,35 +237,73 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
     async def _analyze(self, works: Sequence[Work]) -> None:
         """Rules for all of them at once; then the model's part waits at the desk."""
         samples = await fetch_samples(self._reader, [work.incident for work in works])
-        outcomes = await asyncio.to_thread(_by_rules, works, samples)
-        pairs = list(zip(works, outcomes, strict=True))
-        await asyncio.gather(*(self._publish_rules(work, outcome) for work, outcome in pairs if work.publish_rules))
-        for work, outcome in pairs:
+        found = await asyncio.to_thread(_by_rules, works, samples)
+        looked = [each for each in zip(works, found, strict=True) if self._is_due(*each)]
+        await asyncio.gather(*(self._publish_rules(work, by_rules) for work, by_rules in looked if work.publish_rules))
+        for work, by_rules in looked:
             if work.ask_model:
-                await self._ask_model(work, samples[work.incident.key], outcome)
+                await self._ask_model(work, samples[work.incident.key], by_rules)
 
-    async def _publish_rules(self, work: Work, outcome: Outcome) -> None:
+    def _is_due(self, work: Work, by_rules: ByRules) -> bool:
+        known = self._memory.known(work.incident.key)
+        if not work.only_if_changed or known is None or has_new_templates(known, by_rules.templates):
+            return True
+        self._memory.looked(work.incident)
+        return False
+
+    async def _publish_rules(self, work: Work, by_rules: ByRules) -> None:
         status: AnalysisStatus = "pending" if work.ask_model else "done"
-        await self._publish(self._record(work.incident, outcome, status, work.request_id), work.record[0][1])
+        analysis = self._record(work.incident, by_rules.outcome, status, work.request_id, by_rules.templates)
+        await self._publish(analysis, work.incident.partition)
 
-    async def _ask_model(self, work: Work, samples: list[Sample], outcome: Outcome) -> None:
+    async def _ask_model(self, work: Work, samples: list[Sample], by_rules: ByRules) -> None:
         assert self._desk
-        assert self._model
-        job = Job(work.incident, samples, outcome.verdict, work.request_id, [work.record])
+        known = self._memory.known(work.incident.key)
+        job = Job(
+            work.incident,
+            samples,
+            by_rules.outcome.verdict,
+            work.request_id,
+            records=[work.record] if work.record else [],
+            templates=by_rules.templates,
+            attempts=known.attempts if known and work.replaces else 0,
+            replaces=work.replaces,
+        )
         if not self._desk.submit(job):
-            verdict = fallback(outcome.verdict, self._model.name, "too many incidents wait for it")
-            await self._finish(job, Outcome(verdict, "fallback", outcome.latency_ms))
+            await self._finish(job, self._desk.refused(job))
 
     async def _finish(self, job: Job, outcome: Outcome) -> None:
-        analysis = self._record(job.incident, outcome, outcome.status, job.request_id)
-        await self._publish(analysis, job.records[0][0][1])
+        if _is_better(outcome, self._memory.known(job.incident.key), job):
+            attempts = job.attempts + 1 if outcome.status == "fallback" else 0
+            analysis = self._record(
+                job.incident, outcome, outcome.status, job.request_id, job.templates, attempts=attempts
+            )
+            await self._publish(analysis, job.incident.partition)
+        else:
+            self._memory.stands(job.incident)
         for record in job.records:
             self._progress.closed(*record)
 
-    def _record(self, incident: Incident, outcome: Outcome, status: AnalysisStatus, request_id: str | None) -> Analysis:
-        revision = self._memory.next_revision(incident.key, time.time_ns() // 1_000)
+    def _record(
+        self,
+        incident: Incident,
+        outcome: Outcome,
+        status: AnalysisStatus,
+        request_id: str | None,
+        templates: Sequence[str],
+        *,
+        attempts: int = 0,
+    ) -> Analysis:
         return to_analysis(
-            outcome.verdict, incident, status, revision=revision, latency_ms=outcome.latency_ms, request_id=request_id
+            outcome.verdict,
+            incident,
+            status,
+            revision=self._memory.next_revision(incident.key, now_micros()),
+            latency_ms=outcome.latency_ms,
+            request_id=request_id,
+            templates=templates,
+            attempts=attempts,
+            shared_with=outcome.shared_with,
         )
 
     async def _publish(self, analysis: Analysis, partition: int) -> None:
@@ -236,7 +312,14 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             ANALYSES, encode(analysis), key=analysis.incident_key.encode(), partition=partition
         )
         self._memory.learn(analysis)
+        self._retries.note(analysis)
         PUBLISHED.labels(analysis.analyzed_by, analysis.analysis_status).inc()
+
+
+def _is_better(outcome: Outcome, known: Known | None, job: Job) -> bool:
+    """An analysis that stands gives way to a model's, and to the word that the model has failed once more."""
+    stands = job.replaces and known is not None and known.status == "done"
+    return outcome.status == "done" or not stands
 
 
 async def _stop(client: Any) -> None:
@@ -265,10 +348,12 @@ def _decoded(decode: Any, record: Any) -> Any:
         return None
 
 
-def _by_rules(works: Sequence[Work], samples: dict[str, list[Sample]]) -> list[Outcome]:
-    outcomes = []
+def _by_rules(works: Sequence[Work], samples: dict[str, list[Sample]]) -> list[ByRules]:
+    found = []
     for work in works:
         started = time.monotonic()
-        verdict: Verdict = analyze_by_rules(work.incident, samples[work.incident.key])
-        outcomes.append(Outcome(verdict, "done", round((time.monotonic() - started) * 1_000)))
-    return outcomes
+        of_incident = samples[work.incident.key]
+        verdict: Verdict = analyze_by_rules(work.incident, of_incident)
+        outcome = Outcome(verdict, "done", round((time.monotonic() - started) * 1_000))
+        found.append(ByRules(outcome, templates_of(of_incident)))
+    return found

@@ -24,9 +24,16 @@ def rate(
     outage: Outage | None,
     levels: Sequence[Level],
     incident: Incident,
+    *,
+    others: Sequence[tuple[Category, Sequence[Sequence[Hit]]]] = (),
 ) -> Rating:
-    """The worst of what patterns, outage phrases, levels and the rule that opened the incident say."""
+    """The worst of what patterns, outage phrases, levels and the rule that opened the incident say.
+
+    `others`: categories that did not win, of which there are enough events for an incident of their own: whatever
+    else is logged beside them makes them no less severe.
+    """
     ratings = [_by_patterns(category, winning)]
+    ratings += [_beside(other, hits) for other, hits in others]
     if outage:
         ratings.append(Rating("P1", f"an event says that {outage.says}"))
     if by_level := _by_levels(levels):
@@ -46,6 +53,11 @@ def _by_patterns(category: Category, winning: Sequence[Sequence[Hit]]) -> Rating
         if pattern.severity == severity:
             return Rating(severity, pattern.says or "the pattern says so")
     return Rating(severity, f"that is usual for {category}")
+
+
+def _beside(category: Category, hits: Sequence[Sequence[Hit]]) -> Rating:
+    rating = _by_patterns(category, hits)
+    return Rating(rating.severity, f"{len(hits)} events beside it speak for {category}: {rating.why}")
 
 
 def _by_levels(levels: Sequence[Level]) -> Rating | None:

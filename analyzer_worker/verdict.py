@@ -1,5 +1,6 @@
 """What an analyzer is given and what it says, before it becomes a record."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -20,6 +21,8 @@ class Sample(msgspec.Struct, frozen=True):
     text: str
     timestamp: int
     host: str | None = None
+    trace_id: str | None = None
+    attributes: dict[str, str | int | float | bool] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -49,6 +52,9 @@ def to_analysis(
     revision: int,
     latency_ms: int,
     request_id: str | None = None,
+    templates: Sequence[str] = (),
+    attempts: int = 0,
+    shared_with: str | None = None,
 ) -> Analysis:
     """The record of `verdict` on `incident`; see `schemas.analysis.Analysis` for `revision`."""
     return Analysis(
@@ -67,4 +73,8 @@ def to_analysis(
         cost_usd=verdict.cost_usd,
         latency_ms=latency_ms,
         request_id=request_id,
+        event_count=incident.event_count,
+        templates=list(templates),
+        attempts=attempts,
+        shared_with=shared_with,
     )

@@ -88,9 +88,11 @@ def _category_reason(
         return "The text of the events is no longer kept, so nothing could be classified."
     phrases: Counter[str] = Counter()
     for sample, hits in zip(samples, winning, strict=True):
-        phrases.update({one_line(sample.text[hit.start : hit.end]).lower() for hit in hits})
+        # In the order of the text: a set would order equal counts differently in every process.
+        phrases.update(dict.fromkeys(one_line(sample.text[hit.start : hit.end]).lower() for hit in hits).keys())
     if not phrases:
         return f"No known pattern in {len(samples)} sampled events."
     found = ", ".join(f"“{phrase}” in {count}" for phrase, count in phrases.most_common(3))
-    ranks = ", ".join(f"{category} {score:g}" for category, score in scores[:3])
-    return f"Found {found} of {len(samples)} sampled events (scores: {ranks})."
+    winner, *others = (f"{category} {score:g}" for category, score in scores)
+    second = f"second {others[0]}" if others else "nothing speaks for another category"
+    return f"Found {found} of {len(samples)} sampled events: {winner}, {second}."

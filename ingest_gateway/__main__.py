@@ -1,7 +1,6 @@
 """`python -m ingest_gateway`: the gateway alone, on HOST:HTTP_PORT."""
 
 import asyncio
-import signal
 import socket
 import sys
 from typing import Final
@@ -12,6 +11,7 @@ from ingest_gateway.app import create_app
 from runtime.health import server
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import when_told_to_stop
 
 _DRAIN_SECONDS: Final = 7
 """What requests under way get at the end: more than PUBLISH_TIMEOUT's default, and a clean stop within 10 s."""
@@ -38,9 +38,7 @@ async def _serve(settings: Settings) -> int:
         where = f"{settings.host}:{settings.http_port}"
         sys.stderr.write(f"ingest_gateway: cannot listen on {where} ({error.strerror}); set HOST or HTTP_PORT\n")
         return 1
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, lambda: setattr(web, "should_exit", True))
+    when_told_to_stop(lambda: setattr(web, "should_exit", True))
     await web.serve([listener])
     return 0
 

@@ -15,7 +15,7 @@ from runtime.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, PUBLISH_SECONDS
 from schemas.codec import encode, encode_events
 from schemas.event import Event, FieldError
 from schemas.levels import Level
-from schemas.timestamps import to_rfc3339
+from schemas.timestamps import now_micros, to_rfc3339
 from schemas.topics import MAX_EVENT_BYTES
 
 _TOO_LARGE: Final = f"takes more than {MAX_EVENT_BYTES:,} bytes as JSON, which is more than one record can hold"
@@ -54,7 +54,7 @@ async def accept_event(log: EventLog, body: bytes, id_for: IdFor) -> Answer:
     Raises:
         Refusal: 400, 413, 422 or 503.
     """
-    event = read_event(body, id_for, _now())
+    event = read_event(body, id_for, now_micros())
     value = encode_events([event])
     if len(value) > MAX_EVENT_BYTES:
         raise refusal.too_large(f"The event {_TOO_LARGE}; shorten its attributes")
@@ -73,7 +73,7 @@ async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader) 
     Raises:
         Refusal: 400, 413, 422 or 503.
     """
-    batch = _without_too_large(read(body, id_for, _now()))
+    batch = _without_too_large(read(body, id_for, now_micros()))
     if batch.rejected and not batch.accepted:
         raise refusal.invalid(
             f"None of the {batch.size} events was accepted; `errors` says why",
@@ -149,10 +149,6 @@ def _flat(rejected: list[Rejected]) -> list[dict[str, str]]:
         for item in rejected
         for error in item.errors
     ]
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000
 
 
 _accepted_events = EVENTS_ACCEPTED.labels("/api/v1/events")

@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "backtest": ("Tell which incidents rules would have given on past events.", "ops_assist.commands.backtest"),
     "replay": ("Copy a range of a topic into another topic or cluster.", "ops_assist.commands.replay"),
     "topics": ("Compare the topics that are there with those that are needed.", "ops_assist.commands.topics"),
+    "analyze-eval": ("Measure an analyzer on labelled incidents.", "ops_assist.commands.analyze_eval"),
     "lag": ("Show how far each consumer group is behind.", "ops_assist.commands.lag"),
     "dlq": ("Look at the records that could not be read.", "ops_assist.commands.dlq"),
 }

@@ -1,7 +1,6 @@
 """One origin for the HTTP API: gateway, query API, explain and verify in one process, told apart by method and path."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from runtime import api_docs, problem
 from runtime.health import VERSION, Check, QuietServer, health_router
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import serve_until_told
 from stream_processor.explain.app import create_app as create_explain
 from stream_processor.explain.routes import PREFIX, SUFFIX
 from stream_processor.verify.app import create_app as create_verify
@@ -139,13 +139,7 @@ async def serve(configuration: Settings) -> None:
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
     )
-
-    def stop() -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    await server.serve()
+    await serve_until_told(server)
 
 
 def main() -> int:

@@ -11,7 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 _PIPE_WIDTH: Final = 200
-_CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "�")
+# Controls, soft hyphens, bidi controls, zero-width and tag characters: they steer a terminal or hide text.
+_UNSEEN: Final = (*range(32), *range(127, 160), 0xAD, 0x61C, 0x180E, *range(0x200B, 0x2010), *range(0x2028, 0x202F),
+                  *range(0x2060, 0x206A), 0xFEFF, *range(0xE0000, 0xE1000))  # fmt: skip
+_CONTROLS: Final = dict.fromkeys(_UNSEEN, "�")
 
 
 def console(*, err: bool = False) -> Console:

@@ -1,25 +1,18 @@
 """`python -m query_api`: serves the query API on HTTP_PORT."""
 
 import asyncio
-import signal
 import sys
 
 from query_api.app import create_app
 from runtime.health import server
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import serve_until_told
 
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
-    http = server(create_app(settings), settings, settings.http_port)
-
-    def stop() -> None:
-        http.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    await http.serve()
+    await serve_until_told(server(create_app(settings), settings, settings.http_port))
 
 
 def main() -> int:

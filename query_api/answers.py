@@ -1,6 +1,6 @@
 """The shapes of answers, for the OpenAPI document: what a client may rely on, with examples."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,7 +51,7 @@ class ChangeAnswer(BaseModel):
 
     time: Moment
     actor: str
-    what: ChangeKind
+    what: ChangeKind | Literal["corrected"]
     from_: Annotated[Status | None, Field(alias="from")]
     to: Status | None
     note: str | None
@@ -85,6 +85,16 @@ class AnalysisAnswer(BaseModel):
     reason: str
 
 
+class CorrectionAnswer(BaseModel):
+    """What a person says an incident is; null: as analysed."""
+
+    category: Category | None
+    severity: Severity | None
+    note: str | None
+    actor: str
+    at: Moment
+
+
 class MinuteAnswer(BaseModel):
     """The service's events of one minute, by level."""
 
@@ -97,7 +107,8 @@ class IncidentDetailAnswer(IncidentAnswer):
 
     events: Annotated[list[EventAnswer], Field(description="The newest 100; the rest: /api/v1/events?incident_id=")]
     timeline: list[ChangeAnswer]
-    analysis: AnalysisAnswer | None
+    analysis: Annotated[AnalysisAnswer | None, Field(description="As it was made, whatever was corrected since.")]
+    correction: CorrectionAnswer | None
     previous_incident_id: int | None
     merged_into: Annotated[int | None, Field(description="The incident that this one turned out to be part of.")]
     status_pending: Annotated[bool, Field(description="The processor has yet to confirm the status.")]
@@ -108,12 +119,55 @@ class IncidentDetailAnswer(IncidentAnswer):
     minutes: list[MinuteAnswer]
 
 
+class ResolutionAnswer(BaseModel):
+    """What ended an incident."""
+
+    time: Moment
+    actor: str
+    note: Annotated[str | None, Field(description="What the person noted who ended it.")]
+    reason: str
+
+
+class PastIncidentAnswer(BaseModel):
+    """An incident that ended and was similar."""
+
+    id: int
+    key: str
+    service: str
+    category: Category
+    severity: Severity
+    summary: str
+    status: Status
+    event_count: int
+    created_at: Moment
+    similarity: Annotated[float, Field(description="0 to 1.")]
+    resolution: ResolutionAnswer | None
+
+
+class SimilarAnswer(BaseModel):
+    """Similar past incidents."""
+
+    method: Annotated[
+        Literal["vector", "full_text"], Field(description="By pgvector, or by words where it is not installed.")
+    ]
+    similar: list[PastIncidentAnswer]
+
+
 class StatusAnswer(BaseModel):
     """A status change was made."""
 
     message: str
     incident_id: int
     new_status: Status
+
+
+class CorrectAnswer(BaseModel):
+    """An analysis was corrected; category and severity are what is shown from now on."""
+
+    message: str
+    incident_id: int
+    category: Category | None
+    severity: Severity | None
 
 
 class AnalyzeAnswer(BaseModel):
@@ -125,6 +179,64 @@ class AnalyzeAnswer(BaseModel):
     summary: str
     recommended_actions: list[str]
     analysis_completed: bool
+
+
+class ActiveIncidentAnswer(BaseModel):
+    """An incident that is open or investigated."""
+
+    id: int
+    rule: str
+    severity: Severity
+    status: Status
+
+
+class ServiceAnswer(BaseModel):
+    """A service: when it was heard of, what is active on it, and its events by minute and level."""
+
+    service: str
+    first_event_at: Moment
+    last_event_at: Moment
+    active_incidents: Annotated[list[ActiveIncidentAnswer], Field(description="The worst first.")]
+    by_level: Annotated[dict[Level, int], Field(description="Events of the span, by level.")]
+    minutes: Annotated[list[MinuteAnswer], Field(description="In order; minutes without events are left out.")]
+
+
+class CountsAnswer(BaseModel):
+    """How many incidents there are."""
+
+    total: int
+    by_status: Annotated[dict[Status, dict[Severity, int]], Field(description="By status, then by severity.")]
+
+
+class ReadinessAnswer(BaseModel):
+    """One process of the pipeline and what it says of itself."""
+
+    service: str
+    url: str
+    ready: bool
+    reasons: Annotated[dict[str, str], Field(description="What is missing; empty when it is ready.")]
+
+
+class LagAnswer(BaseModel):
+    """How far one consumer group is behind in one partition; offsets and lag count records."""
+
+    group: str
+    topic: str
+    partition: int
+    current: Annotated[int, Field(description="The next offset that the group will read after a restart.")]
+    end: Annotated[int, Field(description="The offset that the next record will have.")]
+    lag: int
+
+
+class PipelineAnswer(BaseModel):
+    """The pipeline as its operators see it."""
+
+    at: Moment
+    services: list[ReadinessAnswer]
+    consumers: list[LagAnswer]
+    consumers_unavailable: Annotated[str | None, Field(description="Why there are no consumers to show, if so.")]
+    ledger: Annotated[dict[str, int], Field(description="Events decided on, by reason, since each worker started.")]
+    dead_letters: Annotated[dict[str, int], Field(description="Records dead-lettered, by reason, likewise.")]
 
 
 EVENT: Final[dict[str, Any]] = {
@@ -178,6 +290,7 @@ DETAIL: Final[dict[str, Any]] = INCIDENT | {
         "analysis_status": "done",
         "reason": "the phrase 'connection pool exhausted'",
     },
+    "correction": None,
     "previous_incident_id": None,
     "merged_into": None,
     "status_pending": False,
@@ -187,10 +300,39 @@ DETAIL: Final[dict[str, Any]] = INCIDENT | {
     "lateness": 0.0,
     "minutes": [{"minute": "2026-11-20T09:15:00.000000Z", "by_level": {"ERROR": 7}}],
 }
+SIMILAR: Final[dict[str, Any]] = {
+    "method": "vector",
+    "similar": [
+        {
+            "id": 1,
+            "key": INCIDENT["key"],
+            "service": INCIDENT["service"],
+            "category": INCIDENT["category"],
+            "severity": INCIDENT["severity"],
+            "summary": INCIDENT["summary"],
+            "status": "closed",
+            "event_count": 7,
+            "created_at": INCIDENT["created_at"],
+            "similarity": 0.93,
+            "resolution": {
+                "time": "2026-11-20T09:40:10.000000Z",
+                "actor": "ada",
+                "note": "A report held connections open; killed it and raised the pool to 80.",
+                "reason": "by hand",
+            },
+        }
+    ],
+}
 CHANGED: Final[dict[str, Any]] = {
     "message": "Incident status updated successfully",
     "incident_id": 1,
     "new_status": "investigating",
+}
+CORRECTED: Final[dict[str, Any]] = {
+    "message": "Analysis corrected successfully",
+    "incident_id": 1,
+    "category": "network_issue",
+    "severity": "P2",
 }
 ANALYZED: Final[dict[str, Any]] = {
     "incident_id": 1,
@@ -199,6 +341,42 @@ ANALYZED: Final[dict[str, Any]] = {
     "summary": "The database connection pool of user-service is exhausted.",
     "recommended_actions": ["Look for queries that hold connections"],
     "analysis_completed": True,
+}
+
+SERVICE: Final[dict[str, Any]] = {
+    "service": "user-service",
+    "first_event_at": "2026-11-19T07:00:03.000000Z",
+    "last_event_at": "2026-11-20T09:16:01.870000Z",
+    "active_incidents": [{"id": 1, "rule": "error-burst", "severity": "P1", "status": "open"}],
+    "by_level": {"INFO": 240, "ERROR": 7},
+    "minutes": [{"minute": "2026-11-20T09:15:00.000000Z", "by_level": {"INFO": 240, "ERROR": 7}}],
+}
+COUNTS: Final[dict[str, Any]] = {
+    "total": 3,
+    "by_status": {
+        "open": {"P1": 1, "P2": 0, "P3": 1},
+        "investigating": {"P1": 0, "P2": 0, "P3": 0},
+        "resolved": {"P1": 0, "P2": 1, "P3": 0},
+        "closed": {"P1": 0, "P2": 0, "P3": 0},
+    },
+}
+PIPELINE: Final[dict[str, Any]] = {
+    "at": "2026-11-20T09:16:02.000000Z",
+    "services": [
+        {"service": "api", "url": "http://127.0.0.1:8000", "ready": True, "reasons": {}},
+        {
+            "service": "materializer",
+            "url": "http://127.0.0.1:8003",
+            "ready": False,
+            "reasons": {"postgresql": "the database cannot be reached"},
+        },
+    ],
+    "consumers": [
+        {"group": "ops-materializer", "topic": "ops.events", "partition": 0, "current": 41, "end": 42, "lag": 1}
+    ],
+    "consumers_unavailable": None,
+    "ledger": {"below_level": 240, "opened": 1, "attached": 6},
+    "dead_letters": {"not_json": 2},
 }
 
 

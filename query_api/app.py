@@ -9,8 +9,21 @@ from fastapi.responses import JSONResponse
 
 from query_api.database import Database, DatabaseAway
 from query_api.live import Live
+from query_api.pipeline import Pipeline
 from query_api.publisher import BrokerAway, Publisher
-from query_api.routes import analyze, events, incidents, service_events, status, stream
+from query_api.routes import (
+    analyze,
+    correct,
+    counts,
+    events,
+    incidents,
+    pipeline,
+    service_events,
+    service_list,
+    similar,
+    status,
+    stream,
+)
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.request_timing import RequestTiming
@@ -30,6 +43,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     database = Database(settings.database_url)
     publisher = Publisher(settings)
     live = Live(database)
+    operators_view = Pipeline(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,6 +54,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
         finally:
             await live.stop()
             await publisher.stop()
+            await operators_view.close()
             await database.close()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -51,11 +66,16 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     app.include_router(health_router(settings, TITLE, {"postgresql": database.check, "kafka": publisher.check}))
     for router in (
         stream.router(live),  # before /incidents/{incident_id}, which would take "stream" for an id
+        counts.router(database),  # the same
+        similar.router(database),
         incidents.router(database),
         status.router(database, publisher),
+        correct.router(database, publisher),
         analyze.router(database, publisher, live, analyze_seconds),
         events.router(database),
         service_events.router(database),
+        service_list.router(database),
+        pipeline.router(operators_view),
     ):
         app.include_router(router)
     api_docs.install(app)

@@ -105,6 +105,13 @@ async def execute(session: AsyncSession, statement: str, **parameters: Any) -> N
     await (await session.connection()).execute(text(statement), parameters)
 
 
+async def driver_execute(session: AsyncSession, statement: str, *parameters: Any) -> None:
+    """Run one of the materializer's statements, with the driver's own parameters, within the session's transaction."""
+    connection = await (await session.connection()).get_raw_connection()
+    driver: Any = connection.driver_connection
+    await driver.execute(statement, *parameters)
+
+
 def is_away(error: BaseException) -> bool:
     """Whether an error means that the database is away, rather than that a statement is wrong."""
     if isinstance(error, DBAPIError):

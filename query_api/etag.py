@@ -6,7 +6,7 @@ from query_api.models import IncidentRow
 
 
 def etag(row: IncidentRow) -> str:
-    """Changes with the status and with every change to it, by people and by the system, but not with every new event.
+    """Changes with the status, every change to it by people and by the system, and corrections; not with new events.
 
     A change that is still pending counts as made, so that the tag stays the same when the processor confirms it.
     """
@@ -14,7 +14,7 @@ def etag(row: IncidentRow) -> str:
     made_by_people = [change for change in changes if change]
     newest = row.pending_change_id or (made_by_people[-1] if made_by_people else "")
     by_the_system = len(changes) - len(made_by_people)
-    text = f"{row.key}\0{row.status}\0{newest}\0{by_the_system}\0{row.merged_into or ''}"
+    text = f"{row.key}\0{row.status}\0{newest}\0{by_the_system}\0{row.merged_into or ''}\0{row.correction_id or ''}"
     return f'"{blake2b(text.encode(), digest_size=8).hexdigest()}"'
 
 

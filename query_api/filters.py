@@ -1,46 +1,26 @@
 """What lists can be narrowed by and sorted by: query parameters to conditions."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
-from sqlalchemy import ColumnElement, or_
+from pydantic import AfterValidator, BeforeValidator
+from sqlalchemy import ColumnElement, exists, or_
 from sqlmodel import col
 
-from query_api.models import EventRow, IncidentRow
+from query_api.models import CorrectionRow, EventRow, IncidentRow
 from query_api.text import clean
+from runtime.query_times import MomentAsked, absent_if_empty
 from schemas.analysis import Category, Severity
 from schemas.levels import ALIASES, LEVELS, Level, fold_level
 from schemas.lifecycle import Status
-
-_SPACE_BEFORE_OFFSET: Final = re.compile(r" (?=\d\d:?\d\d$)")
 
 Sort = Literal[
     "-created_at", "created_at", "-updated_at", "updated_at", "-first_event_at", "first_event_at", "-last_event_at",
     "last_event_at", "-event_count", "event_count", "severity", "-severity", "service", "-service", "id", "-id",
 ]  # fmt: skip
 SORTS: Final[tuple[str, ...]] = get_args(Sort)
-
-
-def _absent_if_empty(value: Any) -> Any:
-    """A form sends its empty fields too."""
-    return None if value == "" else value
-
-
-def _plus_restored(value: Any) -> Any:
-    """An unescaped `+` of an offset arrives as a space."""
-    return _SPACE_BEFORE_OFFSET.sub("+", value) if isinstance(value, str) else value
-
-
-def _in_utc(value: datetime | None) -> datetime | None:
-    try:
-        return value.astimezone(UTC) if value else None
-    except OverflowError as error:
-        raise ValueError("lies outside the years 1 to 9999") from error
 
 
 def _known_level(value: Any) -> Any:
@@ -53,15 +33,15 @@ def _cleaned(value: str | None) -> str | None:
     return clean(value) if value else None
 
 
-_EMPTY: Final = BeforeValidator(_absent_if_empty)
+_EMPTY: Final = BeforeValidator(absent_if_empty)
 
 Text = Annotated[str | None, AfterValidator(_cleaned), _EMPTY]
-Moment = Annotated[AwareDatetime | None, AfterValidator(_in_utc), BeforeValidator(_plus_restored), _EMPTY]
 OneStatus = Annotated[Status | None, _EMPTY]
 OneSeverity = Annotated[Severity | None, _EMPTY]
 OneCategory = Annotated[Category | None, _EMPTY]
 OneLevel = Annotated[Annotated[Level, BeforeValidator(_known_level)] | None, _EMPTY]
 OneSort = Annotated[Sort | None, _EMPTY]
+OneFlag = Annotated[bool | None, _EMPTY]
 OneId = Annotated[int | None, _EMPTY]
 
 
@@ -79,8 +59,11 @@ def incident_filter(
     service: Annotated[Text, Query(description="Only incidents of this service.")] = None,
     severity: Annotated[OneSeverity, Query(description="Only incidents of this severity.")] = None,
     category: Annotated[OneCategory, Query(description="Only incidents of this category.")] = None,
-    since: Annotated[Moment, Query(description="Opened at or after this time (RFC 3339 with offset).")] = None,
-    until: Annotated[Moment, Query(description="Opened before this time.")] = None,
+    corrected: Annotated[
+        OneFlag, Query(description="Only incidents whose analysis a person corrected, or did not.")
+    ] = None,
+    since: Annotated[MomentAsked, Query(description="Opened at or after this time (RFC 3339 with offset).")] = None,
+    until: Annotated[MomentAsked, Query(description="Opened before this time.")] = None,
     q: Annotated[Text, Query(description="Text within the summary, service or category, in any case.")] = None,
     sort: Annotated[OneSort, Query(description="Order; `-` is descending. Default: newest first.")] = None,
 ) -> IncidentFilter:
@@ -91,6 +74,7 @@ def incident_filter(
         (service, lambda value: col(row.service) == value),
         (severity, lambda value: col(row.severity) == value),
         (category, lambda value: col(row.category) == value),
+        (corrected, lambda value: _is_corrected() if value else ~_is_corrected()),
         (since, lambda value: col(row.created_at) >= value),
         (until, lambda value: col(row.created_at) < value),
         (q, _mentions),
@@ -105,6 +89,12 @@ def order(sort: str) -> tuple[ColumnElement[Any], ...]:
     columns = [getattr(IncidentRow, name)] if name == "id" else [getattr(IncidentRow, name), IncidentRow.id]
     descending = sort.startswith("-")
     return tuple(col(column).desc() if descending else col(column).asc() for column in columns)
+
+
+def _is_corrected() -> ColumnElement[bool]:
+    """Whether a correction is in force: the newest one may have taken back what those before it said."""
+    said = or_(col(CorrectionRow.category).is_not(None), col(CorrectionRow.severity).is_not(None))
+    return exists().where(col(CorrectionRow.change_id) == col(IncidentRow.correction_id), said)
 
 
 def _mentions(text: str) -> ColumnElement[bool]:
@@ -125,8 +115,8 @@ def event_filter(
     service: Annotated[Text, Query(description="Only events of this service.")] = None,
     level: Annotated[OneLevel, Query(description="Only events at this level; aliases such as WARN work.")] = None,
     incident_id: Annotated[OneId, Query(description="Only events that this incident took in.")] = None,
-    since: Annotated[Moment, Query(description="At or after this time (RFC 3339 with offset).")] = None,
-    until: Annotated[Moment, Query(description="Before this time.")] = None,
+    since: Annotated[MomentAsked, Query(description="At or after this time (RFC 3339 with offset).")] = None,
+    until: Annotated[MomentAsked, Query(description="Before this time.")] = None,
 ) -> EventFilter:
     """The filter that a request asks for."""
     row = EventRow

@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, REAL, TSVECTOR
 from sqlmodel import Field, SQLModel
 
 METADATA: Final[MetaData] = SQLModel.metadata
@@ -54,6 +54,14 @@ class IncidentRow(SQLModel, table=True):
         Index("incidents_by_service", "service", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
         Index("incidents_by_status", "status", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
         Index("incidents_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+        Index(
+            "incidents_active",
+            "service",
+            "severity",
+            "id",
+            postgresql_where=text("merged_into IS NULL AND status IN ('open', 'investigating')"),
+        ),
+        Index("incidents_counted", "status", "severity", postgresql_where=text("merged_into IS NULL")),
     )
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
@@ -86,6 +94,7 @@ class IncidentRow(SQLModel, table=True):
     severity_floor: str | None = Field(default=None, sa_column=_text(nullable=True))
     previous_key: str | None = Field(default=None, sa_column=_text(nullable=True))
     merged_into: str | None = Field(default=None, sa_column=_text(nullable=True))
+    correction_id: str | None = Field(default=None, sa_column=_text(nullable=True))
 
 
 class AnalysisRow(SQLModel, table=True):
@@ -108,6 +117,32 @@ class AnalysisRow(SQLModel, table=True):
     cost_usd: float = Field(sa_column=Column(Float, nullable=False))
     latency_ms: int = Field(sa_column=_big())
     request_id: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class CorrectionRow(SQLModel, table=True):
+    """What a person says an incident is; None: as analysed. The newest of an incident counts."""
+
+    __tablename__ = "corrections"
+    __table_args__ = (Index("corrections_newest", "incident_key", "at", "change_id"),)
+
+    change_id: str = Field(sa_column=_text(primary_key=True))
+    incident_key: str = Field(sa_column=_text())
+    actor: str = Field(sa_column=_text())
+    at: datetime = Field(sa_column=_time())
+    category: str | None = Field(default=None, sa_column=_text(nullable=True))
+    severity: str | None = Field(default=None, sa_column=_text(nullable=True))
+    note: str | None = Field(default=None, sa_column=_text(nullable=True))
+
+
+class IncidentTermsRow(SQLModel, table=True):
+    """The words of the messages that an incident's newest analysis quotes, and their vector; see `similarity.terms`."""
+
+    __tablename__ = "incident_terms"
+    __table_args__ = (Index("incident_terms_words", "words", postgresql_using="gin"),)
+
+    incident_key: str = Field(sa_column=_text(primary_key=True))
+    words: str = Field(sa_column=Column(TSVECTOR, nullable=False))
+    embedding: list[float] = Field(sa_column=Column(ARRAY(REAL), nullable=False))
 
 
 class EventRow(SQLModel, table=True):
@@ -138,7 +173,7 @@ class EventRow(SQLModel, table=True):
 
 
 class IncidentEventRow(SQLModel, table=True):
-    """Which incident took an event in; the event's own row may come before or after."""
+    """Which incident took an event in, one of each rule at the most; the event's own row may come before or after."""
 
     __tablename__ = "incident_events"
     __table_args__ = (
@@ -148,8 +183,30 @@ class IncidentEventRow(SQLModel, table=True):
     partition: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     record_offset: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
     idx: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    incident_key: str = Field(sa_column=_text())
+    incident_key: str = Field(sa_column=_text(primary_key=True))
     event_time: datetime = Field(sa_column=_time())
+
+
+class ServiceRow(SQLModel, table=True):
+    """A service that has sent events; the times are those of its oldest and newest event."""
+
+    __tablename__ = "services"
+
+    service: str = Field(sa_column=_text(primary_key=True))
+    first_event_at: datetime = Field(sa_column=_time())
+    last_event_at: datetime = Field(sa_column=_time())
+
+
+class ServiceMinuteRow(SQLModel, table=True):
+    """How many events of one level a service had in one minute of event time, each id counted once."""
+
+    __tablename__ = "service_minutes"
+    __table_args__ = (Index("service_minutes_oldest", "minute"),)
+
+    service: str = Field(sa_column=_text(primary_key=True))
+    minute: datetime = Field(sa_column=_time(primary_key=True))
+    level: str = Field(sa_column=_text(primary_key=True))
+    events: int = Field(sa_column=_big())
 
 
 class ConsumerOffsetRow(SQLModel, table=True):

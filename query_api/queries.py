@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api.filters import EventFilter, IncidentFilter
-from query_api.models import AnalysisRow, EventRow, IncidentEventRow, IncidentRow
+from query_api.models import AnalysisRow, CorrectionRow, EventRow, IncidentEventRow, IncidentRow
 from query_api.paging import Page
 
 MAX_ID: Final = 2**31 - 1
@@ -28,6 +28,18 @@ async def incident(session: AsyncSession, incident_id: int) -> IncidentRow | Non
     if not 0 < incident_id <= MAX_ID:
         return None
     return (await session.exec(select(IncidentRow).where(col(IncidentRow.id) == incident_id))).one_or_none()
+
+
+async def correction(session: AsyncSession, key: str) -> CorrectionRow | None:
+    """The newest correction of an incident, if there is one."""
+    found = await corrections(session, key)
+    return found[-1] if found else None
+
+
+async def corrections(session: AsyncSession, key: str) -> list[CorrectionRow]:
+    """The corrections of an incident, oldest first."""
+    wanted = select(CorrectionRow).where(CorrectionRow.incident_key == key)
+    return list(await session.exec(wanted.order_by(col(CorrectionRow.at), col(CorrectionRow.change_id))))
 
 
 async def analysis(session: AsyncSession, key: str) -> AnalysisRow | None:
@@ -77,12 +89,16 @@ async def event(session: AsyncSession, event_id: str) -> EventInIncident | None:
 
 
 def _with_incident() -> Any:
+    """Events, each with the first of the incidents that took it in: one of each rule may have."""
     link = IncidentEventRow
-    return (
-        select(EventRow, IncidentRow.id)
-        .outerjoin(link, _same_place(EventRow, link))
-        .outerjoin(IncidentRow, col(IncidentRow.key) == col(link.incident_key))
+    first = (
+        select(func.min(IncidentRow.id))
+        .join(link, col(IncidentRow.key) == col(link.incident_key))
+        .where(_same_place(EventRow, link))
+        .correlate(EventRow)
+        .scalar_subquery()
     )
+    return select(EventRow, first)
 
 
 async def _pairs(session: AsyncSession, statement: Any, page: Page) -> list[EventInIncident]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from query_api.models import AnalysisRow, EventRow, IncidentRow
+from query_api.models import AnalysisRow, CorrectionRow, EventRow, IncidentRow
 from schemas.timestamps import MICROSECONDS, to_micros, to_rfc3339
 
 
@@ -38,6 +38,7 @@ def incident_detail(
     row: IncidentRow,
     *,
     analysis: AnalysisRow | None,
+    corrections: Sequence[CorrectionRow],
     events: Sequence[tuple[EventRow, int | None]],
     related: Mapping[str, int],
 ) -> dict[str, Any]:
@@ -46,13 +47,15 @@ def incident_detail(
     Args:
         row: the incident.
         analysis: its newest analysis, if there is one yet.
+        corrections: what people said it is, oldest first.
         events: its newest events.
         related: the integer ids of the incidents whose keys it names.
     """
     return incident_summary(row) | {
         "events": [event_view(event, incident_id) for event, incident_id in events],
-        "timeline": [change_view(change) for change in row.timeline],
+        "timeline": timeline_view(row.timeline, corrections),
         "analysis": analysis_view(analysis) if analysis else None,
+        "correction": correction_view(corrections[-1]) if corrections else None,
         "previous_incident_id": related.get(row.previous_key or ""),
         "merged_into": related.get(row.merged_into or ""),
         "status_pending": row.pending_status is not None,
@@ -103,6 +106,39 @@ def change_view(change: Mapping[str, Any]) -> dict[str, Any]:
         "note": change.get("note"),
         "reason": change["reason"],
         "after": change.get("after"),
+    }
+
+
+def timeline_view(changes: Sequence[Mapping[str, Any]], corrections: Sequence[CorrectionRow]) -> list[dict[str, Any]]:
+    """The record's changes and people's corrections, by time."""
+    entries = [change_view(change) for change in changes] + [correction_entry(one) for one in corrections]
+    return sorted(entries, key=lambda entry: str(entry["time"]))
+
+
+def correction_entry(row: CorrectionRow) -> dict[str, Any]:
+    """A correction as an entry of a timeline."""
+    said = [f"{name} is {value}" for name, value in (("category", row.category), ("severity", row.severity)) if value]
+    return {
+        "time": moment(row.at),
+        "actor": row.actor,
+        "what": "corrected",
+        "from": None,
+        "to": None,
+        "note": row.note,
+        "reason": " and ".join(said) or "as it was analysed",
+    }
+
+
+def correction_view(row: CorrectionRow) -> dict[str, Any] | None:
+    """The correction in force; None where the last one took it back."""
+    if row.category is None and row.severity is None:
+        return None
+    return {
+        "category": row.category,
+        "severity": row.severity,
+        "note": row.note,
+        "actor": row.actor,
+        "at": moment(row.at),
     }
 
 

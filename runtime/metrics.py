@@ -49,12 +49,24 @@ RULES_RELOADS: Final = Counter(
 )
 STATE_ROWS: Final = Gauge("ops_processor_state_rows", "Rows of detection state held by this worker.")
 ANALYSES: Final = Counter("ops_analyzer_analyses_total", "Analyses published.", ["analyzed_by", "status"])
-MODEL_SECONDS: Final = Histogram("ops_analyzer_model_seconds", "Time of one model call.", ["outcome"], buckets=_SLOW)
+MODEL_SECONDS: Final = Histogram(
+    "ops_analyzer_model_seconds", "Time of one model call.", ["model", "outcome"], buckets=_SLOW
+)
+MODEL_COST: Final = Counter("ops_analyzer_model_cost_usd_total", "What calls of models have cost, in USD.", ["model"])
+SPENT_TODAY: Final = Gauge(
+    "ops_analyzer_spent_today_usd", "What is spent or set aside on models this UTC day, by all workers, in USD."
+)
+BUDGET_LEFT: Final = Gauge("ops_analyzer_budget_left_usd", "What LLM_BUDGET_USD_PER_DAY leaves for today, in USD.")
 CLAIMS_DROPPED: Final = Counter(
     "ops_analyzer_claims_dropped_total", "Claims of a model that its evidence did not bear out."
 )
 SECRETS_REDACTED: Final = Counter(
     "ops_analyzer_redacted_total", "Secrets taken out of text before it went to a model.", ["kind"]
+)
+EVIDENCE_MISSING: Final = Counter(
+    "ops_analyzer_evidence_missing_total",
+    "Parts of evidence (events, neighbours, past) that could not be read in time; the analysis went on without.",
+    ["part"],
 )
 ROWS_MATERIALIZED: Final = Counter("ops_materializer_rows_total", "Records applied to PostgreSQL.", ["topic"])
 RECORDS_UNREADABLE: Final = Counter(

@@ -1,10 +1,13 @@
 """Every setting of every service, read once from the environment (and a `.env` file) and validated at start."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_NAMED_URL: Final = re.compile(r"[\w.-]+=https?://[^\s,]+")
 
 
 def _upper(value: object) -> object:
@@ -44,7 +47,12 @@ class Settings(BaseSettings):
     materializer_port: int = Field(8003, ge=1, le=65535, description="Health and metrics of the materializer.")
     broker_port: int = Field(9092, ge=1, le=65535, description="The Kafka port of the broker that `up` runs.")
     postgres_port: int = Field(54329, ge=1, le=65535, description="The port of the PostgreSQL that `up` runs.")
-    api_url: str = Field("", description="Where the dashboard finds the HTTP API; default: this machine.")
+    api_url: str = Field(
+        "", description="Where the dashboard and the analyzer find the HTTP API; default: this machine."
+    )
+    service_urls: str = Field(
+        "", description="The processes that the Pipeline page asks: name=url,name=url; default: this machine's ports."
+    )
 
     # --- Kafka ------------------------------------------------------------------------------------------
     broker: BrokerChoice = Field("auto", description="auto: Apache Kafka where Java 17 and Maven are found.")
@@ -93,9 +101,25 @@ class Settings(BaseSettings):
 
     # --- analysis ---------------------------------------------------------------------------------------
     llm_model: str = Field("", description="A litellm model name, as openai/gpt-4o-mini; empty: rules only.")
+    llm_fallback_models: str = Field(
+        "", description="Models to ask when LLM_MODEL gives no usable answer, in order, with commas between them."
+    )
     llm_api_base: str = Field("", description="The address of an OpenAI-compatible server, if not the default.")
     llm_timeout: float = Field(30.0, gt=0, le=600, description="Seconds that one model call may take.")
     llm_max_concurrency: int = Field(2, ge=1, le=64, description="Model calls under way at once.")
+    llm_budget_usd_per_day: float | None = Field(
+        None, ge=0, description="The most that models may cost in a UTC day; empty: no limit."
+    )
+    llm_budget_usd_per_service_per_day: float | None = Field(
+        None, ge=0, description="The same for the incidents of one service."
+    )
+    llm_price_input_usd_per_million: float | None = Field(
+        None, ge=0, description="Price of a million input tokens, for models whose price litellm does not know."
+    )
+    llm_price_output_usd_per_million: float | None = Field(None, ge=0, description="The same for output tokens.")
+    llm_retry_delays: str = Field(
+        "60,300,1800", description="Seconds until an incident whose model failed is asked about again, in turn."
+    )
     openai_api_key: SecretStr | None = Field(None, description="With it alone, LLM_MODEL is openai/gpt-4o-mini.")
 
     @field_validator("database_url")
@@ -105,6 +129,20 @@ class Settings(BaseSettings):
         if url and (scheme not in ("postgresql", "postgres", "postgresql+asyncpg") or not rest):
             raise ValueError("takes postgresql://user:password@host:port/name")
         return f"postgresql://{rest}" if url else ""
+
+    @field_validator("llm_retry_delays")
+    @classmethod
+    def _is_a_list_of_seconds(cls, text: str) -> str:
+        if not all(part.strip().isdigit() for part in text.split(",") if part.strip()):
+            raise ValueError("takes whole seconds with commas between them, as 60,300,1800")
+        return text
+
+    @field_validator("service_urls")
+    @classmethod
+    def _are_named_urls(cls, urls: str) -> str:
+        if urls and not all(_NAMED_URL.fullmatch(item.strip()) for item in urls.split(",")):
+            raise ValueError("takes name=http://host:port, several with commas between them")
+        return urls
 
     @model_validator(mode="after")
     def _sasl_is_complete(self) -> Self:

@@ -61,6 +61,14 @@ class Analysis(msgspec.Struct, frozen=True, omit_defaults=True):
     cost_usd: float = 0.0
     latency_ms: int = 0
     request_id: str | None = None
+    event_count: int = 0
+    """How many events the incident had when it was looked at; 0 where that was not kept."""
+    templates: list[str] = []
+    """Fingerprints of the templates of its first events, for telling later whether they changed."""
+    attempts: int = 0
+    """How often a model was asked in vain."""
+    shared_with: str | None = None
+    """The key of the incident whose analysis this is."""
 
 
 class AnalysisRequest(msgspec.Struct, frozen=True, omit_defaults=True):

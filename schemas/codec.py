@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.analysis import Analysis, AnalysisRequest
+from schemas.correction import Correction
 from schemas.event import Event, InvalidEvent, WireEvent, event_from_object, to_event, to_wire
 from schemas.identity import derived_event_id
 from schemas.incident import Incident, IncidentEvents
@@ -20,6 +21,7 @@ decode_incident_events: Final = msgspec.json.Decoder(IncidentEvents).decode
 decode_analysis: Final = msgspec.json.Decoder(Analysis).decode
 decode_analysis_request: Final = msgspec.json.Decoder(AnalysisRequest).decode
 decode_status_change: Final = msgspec.json.Decoder(StatusChange).decode
+decode_correction: Final = msgspec.json.Decoder(Correction).decode
 
 _decode_wire: Final = msgspec.json.Decoder(WireEvent | list[WireEvent]).decode
 _decode_any: Final = msgspec.json.Decoder().decode

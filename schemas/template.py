@@ -40,7 +40,7 @@ _HEX_RUN: Final = re.compile(rf"(?=[0-9A-Fa-f]*[0-9]){_HEX}{{8,}}", re.ASCII)
 _DECIMALS: Final = re.compile(r"<num>(?:[.,]<num>)+")
 
 
-def template(message: str) -> str:
+def template_of(message: str) -> str:
     """The template of `message`: at most `MAX_WORDS` words with one space between, masks in angle brackets."""
     masked = []
     for word in _words(message[:MAX_TEXT]):

@@ -1,6 +1,7 @@
 """Time as the pipeline keeps it: whole microseconds since 1970-01-01T00:00:00Z, exact and quick to compare."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -9,6 +10,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
 _SIXTIETH: Final = re.compile(r"(.{16}):60(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+
+
+def now_micros() -> int:
+    """The wall clock, in microseconds since the epoch."""
+    return time.time_ns() // 1_000
 
 
 def to_micros(moment: datetime) -> int:

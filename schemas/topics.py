@@ -11,6 +11,7 @@ INCIDENTS: Final = "ops.incidents"
 INCIDENT_EVENTS: Final = "ops.incident-events"
 ANALYSES: Final = "ops.analyses"
 ANALYSIS_REQUESTS: Final = "ops.analysis-requests"
+CORRECTIONS: Final = "ops.analysis-corrections"
 INCIDENT_STATUS: Final = "ops.incident-status"
 DETECTION_CHANGELOG: Final = "ops.detection-state-changelog"
 
@@ -64,6 +65,8 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     TopicSpec(INCIDENT_EVENTS, _kept(7)),
     TopicSpec(ANALYSES, _COMPACTED),
     TopicSpec(ANALYSIS_REQUESTS, _kept(1)),
+    # Each under a key of its own: the history of corrections is never compacted away.
+    TopicSpec(CORRECTIONS, _COMPACTED),
     TopicSpec(
         INCIDENT_STATUS,
         # Keyed by service: a change of one incident must outlive a later change of another until it was read.

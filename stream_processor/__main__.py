@@ -13,6 +13,7 @@ from runtime.health import Check, server, status_app
 from runtime.kafka import TopicsUnsuitable, ensure_topics
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import when_told_to_stop
 from stream_processor import faust_mends
 from stream_processor.app import DetectionApp
 from stream_processor.faults import InvalidFiles
@@ -33,8 +34,7 @@ async def main(settings: Settings, keeper: RuleKeeper) -> None:
     """Serve health, wait for the topics, then detect until told to stop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    when_told_to_stop(stop.set)
     loop.add_signal_handler(signal.SIGHUP, keeper.look_now)
     running: list[DetectionApp] = []
     about = status_app(settings, "Ops-Assist stream processor", _checks(running))

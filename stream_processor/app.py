@@ -12,6 +12,7 @@ from faust.types import TP, EventT
 
 from runtime import metrics
 from runtime.settings import Settings
+from schemas.timestamps import now_micros
 from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS
 from stream_processor import faust_mends
 from stream_processor.batching import BatchConsumer, RecordBatch
@@ -20,7 +21,7 @@ from stream_processor.durable_table import DurableTable, PartitionLost, send_dur
 from stream_processor.faust_mends import data_dir, finishing
 from stream_processor.log_clock import TICK_SECONDS
 from stream_processor.outgoing import Outgoing
-from stream_processor.processor import Processor, now_micros
+from stream_processor.processor import Processor
 from stream_processor.row_store import MemoryRows, RowStore
 from stream_processor.rules import RuleSet
 from stream_processor.sorting import Record

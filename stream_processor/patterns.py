@@ -8,7 +8,7 @@ log's clock. Until then its events wait; all of them lie within the window, whic
 from typing import Final
 
 from schemas.event import Event
-from schemas.template import template, template_fingerprint
+from schemas.template import template_fingerprint, template_of
 from stream_processor.durations import format_duration
 from stream_processor.kind_states import PatternState, Template
 from stream_processor.machines import Machine, clock_text
@@ -51,7 +51,7 @@ class PatternMachine(Machine[PatternRule, PatternState]):
 
     def take(self, event: Event, item: Item) -> Outcome:
         """Count an event under its template."""
-        text = template(event.message)
+        text = template_of(event.message)
         fingerprint = template_fingerprint(text)
         if self._is_learning(item.time):
             self._learn(fingerprint)

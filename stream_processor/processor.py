@@ -6,7 +6,6 @@ place that no replay would find again, so there the state is written first, and 
 change is delivered again or the state is recovered.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
@@ -227,11 +226,6 @@ class Processor:
             (active.add if is_active else active.discard)(state.service)
         while len(self._cache) > _CACHED_SERVICES:
             self._cache.popitem(last=False)
-
-
-def now_micros() -> int:
-    """The wall clock, in microseconds since the epoch."""
-    return time.time_ns() // 1000
 
 
 def _closed_before(rows: Mapping[bytes, bytes], moment: int) -> list[bytes]:

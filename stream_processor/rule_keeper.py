@@ -4,7 +4,6 @@ A set with a fault in it is refused as a whole: the rules in force stay, and the
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from fastapi.responses import Response
 
 from runtime import metrics
 from runtime.settings import Settings
-from schemas.timestamps import MICROSECONDS, to_rfc3339
+from schemas.timestamps import MICROSECONDS, now_micros, to_rfc3339
 from stream_processor.faults import Fault, InvalidFiles
 from stream_processor.rule_files import rules_in_force
 from stream_processor.rule_watch import RuleWatch, changes_between, digest_of, fingerprint_of
@@ -126,13 +125,13 @@ class RuleKeeper:
         told = [str(fault) for fault in faults]
         if self._refused is None or self._refused.faults != told:
             log.error("rules_refused", path=str(self._path), faults=told, still_in_force=self.fingerprint)
-            self._refused = Refusal(to_rfc3339(_now()), told)
+            self._refused = Refusal(to_rfc3339(now_micros()), told)
         metrics.RULES_INVALID.set(1)
         metrics.RULES_RELOADS.labels("refused").inc()
 
     def _in_force(self) -> None:
         self.fingerprint = fingerprint_of(self.rules)
-        self.loaded_at = _now()
+        self.loaded_at = now_micros()
         metrics.RULES_INVALID.set(0)
         metrics.RULES_LOADED.set(self.loaded_at / MICROSECONDS)
 
@@ -142,7 +141,3 @@ class Refusal(msgspec.Struct, frozen=True):
 
     at: str
     faults: list[str]
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

@@ -1,7 +1,9 @@
 """`ops-assist incidents`."""
 
 import getpass
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -9,6 +11,7 @@ from urllib.parse import quote
 import typer
 
 from ops_assist import exporting
+from ops_assist.corrected_cases import corrected_cases
 from ops_assist.errors import CommandError
 from ops_assist.http_api import HttpApi
 from ops_assist.output import print_fields, print_json, print_table
@@ -94,6 +97,43 @@ def set_status(
         print_json(answer)
     else:
         typer.echo(f"incident {answer['incident_id']} is {answer['new_status']}")
+
+
+@app.command()
+def correct(
+    incident: Annotated[int, typer.Argument(help="The incident's id.")],
+    *,
+    category: Annotated[str, typer.Option(help="As network_issue; `none` takes a correction back.")] = "",
+    severity: Annotated[str, typer.Option(help="P1, P2 or P3; `none` takes a correction back.")] = "",
+    note: Annotated[str, typer.Option(help="What it really was.")] = "",
+    actor: Annotated[str, typer.Option(help="Who does it; default: your user name.")] = "",
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """Correct category and severity of an incident's analysis."""
+    named = {"category": category, "severity": severity}
+    body: dict[str, Any] = {name: None if value == "none" else value for name, value in named.items() if value}
+    noted = {"note": note} if note else {}
+    headers = {"X-Actor": actor or getpass.getuser()}
+    answer = _api(url).patch(f"{_PATH}/{incident}/analysis", body | noted, headers).json()
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(f"incident {answer['incident_id']} is {answer['category']}, {answer['severity']}")
+
+
+@app.command("export-corrections")
+def export_corrections(
+    file: Annotated[str, typer.Argument(help="Where to write; - is stdout.")] = "-", *, url: Url = ""
+) -> None:
+    """Write the incidents that people corrected as redacted cases for analyze-eval, one a line."""
+    lines = corrected_cases(_api(url))
+    count = 0
+    with nullcontext(sys.stdout) if file == "-" else Path(file).open("w", encoding="utf-8") as out:
+        for line in lines:
+            out.write(f"{line}\n")
+            count += 1
+    typer.echo(f"{count} cases", err=True)
 
 
 @app.command("export-test")

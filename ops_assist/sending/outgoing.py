@@ -4,7 +4,6 @@ An event without an id gets one from this run, its file and its line: however of
 once, while sending the same file again is a new run with new events.
 """
 
-import time
 import uuid
 from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple
@@ -14,7 +13,7 @@ import msgspec
 from ops_assist.sending.source import Line
 from schemas.codec import encode
 from schemas.event import InvalidEvent, WireEvent, event_from_object, to_event
-from schemas.timestamps import to_micros
+from schemas.timestamps import now_micros, to_micros
 
 _decode_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -71,7 +70,7 @@ class Preparer:
 
 
 def _check(fields: dict[str, Any]) -> None:
-    received_at = time.time_ns() // 1_000
+    received_at = now_micros()
     try:
         to_event(msgspec.convert(fields, WireEvent), default_id="", received_at=received_at)
     except (msgspec.ValidationError, ValueError, OverflowError):

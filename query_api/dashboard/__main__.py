@@ -1,13 +1,13 @@
 """`python -m query_api.dashboard`: serve the dashboard on DASHBOARD_PORT until SIGTERM or SIGINT."""
 
 import asyncio
-import signal
 import sys
 
 from query_api.dashboard.app import create_app
 from runtime.health import server
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import when_told_to_stop
 
 _DRAIN_SECONDS = 5
 """How long open answers may take to end after a signal."""
@@ -23,8 +23,7 @@ async def serve(settings: Settings) -> None:
         app.state.stopping.set()
         dashboard.should_exit = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+    when_told_to_stop(stop)
     await dashboard.serve()
 
 

@@ -1,23 +1,20 @@
 """The HTTP API as the dashboard calls it; the one place where its answers and its silence are told apart."""
 
-import asyncio
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import httpx
 import msgspec
 
-from query_api.dashboard.list_query import ListQuery
-from query_api.dashboard.records import IncidentDetail, IncidentRow, Problem
-from schemas.lifecycle import STATUSES, Status
+from query_api.dashboard.records import Problem
 
-INCIDENTS: Final = "/api/v1/incidents"
 TIMEOUT: Final = httpx.Timeout(10.0, connect=2.0)
 """Seconds. A page is worth no longer wait; a connection on one network needs far less than two."""
 STREAM_TIMEOUT: Final = httpx.Timeout(45.0, connect=2.0, pool=2.0)
 """Seconds without a byte, keep-alive comments included, after which a stream is given up and opened again."""
 LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=10)
 STREAM_LIMITS: Final = httpx.Limits(max_connections=500, max_keepalive_connections=0)
+
+_NOT_FOUND: Final = 404
 
 Answer = TypeVar("Answer")
 
@@ -39,33 +36,8 @@ class ApiRefusedError(Exception):
         self.status, self.detail = status, detail
 
 
-@dataclass(frozen=True)
-class IncidentPage:
-    """One page of incidents, and how many there are on all pages together."""
-
-    incidents: list[IncidentRow]
-    total: int
-
-
-@dataclass(frozen=True)
-class TaggedIncident:
-    """An incident and the ETag that it had, to change no other version than the one that was seen."""
-
-    incident: IncidentDetail
-    etag: str
-
-
-@dataclass(frozen=True)
-class StatusRequest:
-    """A status change as a person asked for it."""
-
-    to: Status
-    actor: str
-    note: str
-
-
-class IncidentApi:
-    """Reads and changes incidents.
+class ApiClient:
+    """Sends requests and reads answers.
 
     Every method raises ApiAwayError where the API cannot serve, and ApiRefusedError where it refuses.
     """
@@ -73,43 +45,8 @@ class IncidentApi:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def incidents(self, query: ListQuery) -> IncidentPage:
-        """The page of incidents that `query` asks for."""
-        answer = await self._send("GET", INCIDENTS, params=query.api_params())
-        rows = _decode(answer, list[IncidentRow])
-        return IncidentPage(rows, _total(answer, default=len(rows)))
-
-    async def counts(self, query: ListQuery) -> dict[Status, int]:
-        """How many incidents of each status there are under the query's other filters."""
-        totals = await asyncio.gather(*(self._count(query, status) for status in STATUSES))
-        return dict(zip(STATUSES, totals, strict=True))
-
-    async def incident(self, incident_id: int) -> TaggedIncident:
-        """One incident with all that belongs to it."""
-        answer = await self._send("GET", f"{INCIDENTS}/{incident_id}")
-        return TaggedIncident(_decode(answer, IncidentDetail), answer.headers.get("etag", ""))
-
-    async def change_status(self, incident_id: int, change: StatusRequest, etag: str) -> None:
-        """Change the status of the version that `etag` names."""
-        body = {"status": change.to} | ({"note": change.note} if change.note else {})
-        headers = {"X-Actor": change.actor} | ({"If-Match": etag} if etag else {})
-        # httpx takes text in headers for ASCII, and people's names are not.
-        encoded = {name: value.encode() for name, value in headers.items()}
-        await self._send("PATCH", f"{INCIDENTS}/{incident_id}/status", json=body, headers=encoded)
-
-    async def away(self) -> str | None:
-        """None when the API answers, else a sentence that says why not."""
-        try:
-            await self._send("GET", "/health")
-        except (ApiAwayError, ApiRefusedError) as error:
-            return str(error)
-        return None
-
-    async def _count(self, query: ListQuery, status: Status) -> int:
-        answer = await self._send("GET", INCIDENTS, params=query.api_params(status=status, limit=1))
-        return _total(answer, default=len(_decode(answer, list[IncidentRow])))
-
-    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request; gives an answer of success."""
         try:
             answer = await self._client.request(method, path, **options)
         except httpx.HTTPError as error:
@@ -121,6 +58,27 @@ class IncidentApi:
             raise ApiRefusedError(answer.status_code, detail)
         raise ApiAwayError(f"It answered {answer.status_code}: {detail}")
 
+    async def get(self, path: str, shape: type[Answer], **params: Any) -> Answer:
+        """Read what is at `path`."""
+        return decode(await self.send("GET", path, params=params), shape)
+
+    async def get_if_there(self, path: str, shape: type[Answer]) -> Answer | None:
+        """Read what is at `path`; None where nothing is, or where this API does not serve it."""
+        try:
+            return await self.get(path, shape)
+        except ApiRefusedError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+
+    async def away(self) -> str | None:
+        """None when the API answers, else a sentence that says why not."""
+        try:
+            await self.send("GET", "/health")
+        except (ApiAwayError, ApiRefusedError) as error:
+            return str(error)
+        return None
+
 
 def no_answer(error: httpx.HTTPError, url: httpx.URL) -> str:
     """The sentence for an API that gave no answer."""
@@ -129,14 +87,20 @@ def no_answer(error: httpx.HTTPError, url: httpx.URL) -> str:
     return f"No connection to {url} ({str(error) or type(error).__name__})."
 
 
-def _decode(answer: httpx.Response, shape: type[Answer]) -> Answer:
+def decode(answer: httpx.Response, shape: type[Answer]) -> Answer:
+    """The body of an answer.
+
+    Raises:
+        ApiAwayError: where it has another shape.
+    """
     try:
         return msgspec.json.decode(answer.content, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ApiAwayError(f"It gave an answer that this dashboard cannot read: {error}") from error
 
 
-def _total(answer: httpx.Response, *, default: int) -> int:
+def total_of(answer: httpx.Response, *, default: int) -> int:
+    """How many there are on all pages together."""
     text = answer.headers.get("x-total-count", "")
     return int(text) if text.isdecimal() else default
 

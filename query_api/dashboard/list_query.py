@@ -10,6 +10,11 @@ _LAST_PAGE: Final = 1_000_000
 """Beyond this a page number is a typing mistake, and PostgreSQL's offset a number that it need not see."""
 
 
+def page_number(text: str) -> int:
+    """The number of a page, counted from 1; what is none is the first."""
+    return max(int(text), 1) if text.isascii() and text.isdecimal() and len(text) <= len(str(_LAST_PAGE)) else 1
+
+
 @dataclass(frozen=True)
 class ListQuery:
     """Filters are as the person typed them; the API judges them. `page` counts from 1."""
@@ -24,9 +29,7 @@ class ListQuery:
     def from_params(cls, params: Mapping[str, str]) -> Self:
         """Read the page's address; what is no page number is page 1."""
         filters = {name: params.get(name, "").strip() for name in ("status", "severity", "service", "q")}
-        page = params.get("page", "")
-        number = int(page) if page.isascii() and page.isdecimal() and len(page) <= len(str(_LAST_PAGE)) else 1
-        return cls(**filters, page=max(number, 1))
+        return cls(**filters, page=page_number(params.get("page", "")))
 
     @property
     def is_filtered(self) -> bool:
@@ -41,13 +44,15 @@ class ListQuery:
         text = urlencode({name: value for name, value in shown.items() if value})
         return f"/?{text}" if text else "/"
 
-    def api_params(self, *, status: str | None = None, limit: int = PAGE_SIZE) -> dict[str, str | int]:
-        """The API's parameters; `status` and `limit` override, for counting."""
-        filters = {
-            "status_filter": self.status if status is None else status,
-            "severity": self.severity,
-            "service": self.service,
-            "q": self.q,
-        }
-        paging = {"limit": limit, "skip": (self.page - 1) * PAGE_SIZE if status is None else 0}
+    def api_params(self) -> dict[str, str | int]:
+        """The API's parameters for this page of the list."""
+        filters = {"status_filter": self.status, "severity": self.severity} | self._narrowing()
+        paging = {"limit": PAGE_SIZE, "skip": (self.page - 1) * PAGE_SIZE}
         return {name: value for name, value in filters.items() if value} | paging
+
+    def count_params(self) -> dict[str, str]:
+        """The API's parameters for counting by status and severity."""
+        return {name: value for name, value in self._narrowing().items() if value}
+
+    def _narrowing(self) -> dict[str, str]:
+        return {"service": self.service, "q": self.q}

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -23,15 +24,39 @@ CHANGE_WORDS: Final = {
     "stirred": "made it active again: an event came from within the quiet period",
     "merged": "joined it to the one before",
     "heard": "resolved it: the service sends again",
+    "corrected": "corrected the analysis",
     "silent": "noted that the service fell silent again",
 }
+
+STEP_WORDS: Final = {
+    "open": "Reopen",
+    "investigating": "Start investigation",
+    "resolved": "Resolve",
+    "closed": "Close for good",
+}
+"""What buttons say that lead to a status."""
+
+REASON_WORDS: Final = {
+    "opened": "opened an incident",
+    "attached": "added to an incident",
+    "qualified": "counted by a rule, not (yet) part of an incident",
+    "below_level": "below the level that rules count",
+    "no_rule": "matched no rule",
+    "duplicate": "came again under the same id",
+    "late": "later than allowed",
+    "dead_lettered": "could not be read",
+    "rekeyed": "sent on to the service's own partition",
+}
+"""What became of events, by the reasons of the processor's ledger."""
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _JUST_NOW: Final = 5  # seconds
 
-# C0 and C1 controls but for tab and line feed, the bidi controls, and lone surrogates, which UTF-8 cannot carry.
+# C0 and C1 controls but for tab and line feed, soft hyphens, the bidi controls, tag characters, which spell a text that
+# nobody sees, and lone surrogates, which UTF-8 cannot carry.
 _UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
 )
 
 
@@ -60,6 +85,16 @@ def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def clock(moment: datetime) -> str:
+    """The time of day in UTC: `03:04`."""
+    return moment.astimezone(UTC).strftime("%H:%M")
+
+
+def number(value: float) -> str:
+    """With a comma between thousands."""
+    return f"{value:,}"
+
+
 def machine_time(moment: datetime) -> str:
     """For `<time datetime>`: to the millisecond, which is as fine as browsers read."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -71,6 +106,11 @@ def duration(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return _counted(seconds / size, word)
     return _counted(seconds, "second")
+
+
+def service_url(service: str) -> str:
+    """The address of a service's own page."""
+    return f"/services/{quote(service, safe='')}"
 
 
 def words(name: str) -> str:

@@ -27,6 +27,20 @@ class IncidentRow(msgspec.Struct, frozen=True):
     analysis_status: str | None = None
 
 
+class MinuteView(msgspec.Struct, frozen=True):
+    """A service's events of one minute, by level; minutes without events are left out."""
+
+    minute: datetime
+    by_level: dict[str, int]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How many incidents there are, by status and then by severity."""
+
+    total: int
+    by_status: dict[str, dict[str, int]]
+
+
 class TimelineEntry(msgspec.Struct, frozen=True, rename={"from_status": "from", "to_status": "to"}):
     """One change: when, who, what, from which status to which, and why."""
 
@@ -62,6 +76,16 @@ class AnalysisView(msgspec.Struct, frozen=True):
     latency_ms: float | None = None
 
 
+class CorrectionView(msgspec.Struct, frozen=True):
+    """What a person says an incident is; None: as analysed."""
+
+    actor: str
+    at: datetime
+    category: str | None = None
+    severity: str | None = None
+    note: str | None = None
+
+
 class EventView(msgspec.Struct, frozen=True):
     """One event of an incident."""
 
@@ -78,12 +102,137 @@ class IncidentDetail(IncidentRow, frozen=True):
     events: list[EventView] = []
     timeline: list[TimelineEntry] = []
     analysis: AnalysisView | None = None
+    correction: CorrectionView | None = None
     previous_incident_id: int | None = None
     merged_into: int | None = None
     status_pending: bool = False
     reason: str | None = None
     threshold: int | None = None
     window: float | None = None
+    minutes: list[MinuteView] = []
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """What ended an incident."""
+
+    actor: str
+    note: str | None = None
+    reason: str | None = None
+
+
+class SimilarIncident(msgspec.Struct, frozen=True):
+    """A past incident that was like this one (`similarity` is 0 to 1), and what ended it, as far as that is known."""
+
+    id: int
+    service: str
+    status: str
+    summary: str | None = None
+    severity: str | None = None
+    similarity: float | None = None
+    resolution: Resolution | None = None
+
+
+class Similar(msgspec.Struct, frozen=True):
+    """Past incidents that were alike, the most similar first."""
+
+    similar: list[SimilarIncident] = []
+
+
+class ActiveIncident(msgspec.Struct, frozen=True):
+    """An incident of a service that is open or investigated."""
+
+    id: int
+    severity: str
+    status: str
+    rule: str = ""
+
+
+class ServiceView(msgspec.Struct, frozen=True):
+    """A service with its events of a span, by level and minute."""
+
+    service: str
+    first_event_at: datetime
+    last_event_at: datetime
+    active_incidents: list[ActiveIncident] = []
+    by_level: dict[str, int] = {}
+    minutes: list[MinuteView] = []
+
+
+class NearMiss(msgspec.Struct, frozen=True):
+    """A window that almost was an incident."""
+
+    count: int | float
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A span of event time, both ends included."""
+
+    start: datetime
+    end: datetime
+
+
+class ExplainedRule(msgspec.Struct, frozen=True):
+    """What one rule makes of a service."""
+
+    rule: str
+    count: int | float
+    threshold: int | float
+    window: Window | None = None
+    reasons: dict[str, int] = {}
+    near_misses: list[NearMiss] = []
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What the rules make of a service."""
+
+    rules: list[ExplainedRule] = []
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """One process of the pipeline and what it lacks."""
+
+    service: str
+    url: str
+    ready: bool
+    reasons: dict[str, str] = {}
+
+
+class Consumer(msgspec.Struct, frozen=True):
+    """How far a consumer group is behind in one partition; offsets and lag count records."""
+
+    group: str
+    topic: str
+    partition: int
+    current: int
+    end: int
+    lag: int
+
+
+class PipelineView(msgspec.Struct, frozen=True):
+    """The pipeline as its operators see it."""
+
+    at: datetime
+    services: list[Readiness] = []
+    consumers: list[Consumer] = []
+    consumers_unavailable: str | None = None
+    ledger: dict[str, int] = {}
+    dead_letters: dict[str, int] = {}
+
+
+class RejectedEvent(msgspec.Struct, frozen=True):
+    """An event of a batch that the gateway refused, and why, field by field."""
+
+    index: int
+    errors: list[dict[str, str]] = []
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """What became of a batch of events."""
+
+    accepted: int
+    rejected: list[RejectedEvent] = []
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -11,7 +11,8 @@ from fastapi import Request, Response
 from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
-from query_api.dashboard.api_client import INCIDENTS, no_answer
+from query_api.dashboard.api_client import no_answer
+from query_api.dashboard.incident_api import INCIDENTS
 from runtime.problem import problem_response
 
 _MEDIA_TYPE: Final = "text/event-stream"

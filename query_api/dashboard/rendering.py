@@ -8,7 +8,11 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from query_api.dashboard import presenting
+from query_api.dashboard.charts import in_words
+from query_api.dashboard.presenting import service_url
 from runtime.health import VERSION
+from schemas.analysis import SEVERITIES
+from schemas.levels import LEVELS
 from schemas.lifecycle import STATUSES
 
 HERE: Final = Path(__file__).parent
@@ -32,13 +36,19 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        filters = ("age", "utc", "machine_time", "duration", "words")
+        filters = ("age", "utc", "machine_time", "duration", "words", "clock", "number")
         self._jinja.filters.update({name: getattr(presenting, name) for name in filters})
         self._jinja.globals.update(
             environment=environment,
             api_url=api_url,
             version=VERSION,
             statuses=STATUSES,
+            levels=LEVELS,
+            severities=SEVERITIES,
+            service_url=service_url,
+            in_words=in_words,
+            reason_words=presenting.REASON_WORDS,
+            step_words=presenting.STEP_WORDS,
             severity_words=presenting.SEVERITY_WORDS,
             analysis_words=presenting.ANALYSIS_WORDS,
             change_words=presenting.CHANGE_WORDS,

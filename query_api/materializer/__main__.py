@@ -1,7 +1,6 @@
 """`python -m query_api.materializer`: fills the view; health and metrics on MATERIALIZER_PORT."""
 
 import asyncio
-import signal
 import sys
 
 import uvicorn
@@ -10,6 +9,7 @@ from query_api.materializer.consumer import Materializer
 from runtime.health import server, status_app
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.stopping import when_told_to_stop
 
 
 async def serve(settings: Settings) -> None:
@@ -31,8 +31,7 @@ def _stop_on_signals(materializer: Materializer, health: uvicorn.Server) -> None
         materializer.stop()
         health.should_exit = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+    when_told_to_stop(stop)
 
 
 def main() -> int:

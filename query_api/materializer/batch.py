@@ -11,6 +11,7 @@ from query_api.materializer.rows import (
     LinkColumns,
     Record,
     analysis_row,
+    correction_row,
     event_rows,
     incident_row,
     link_rows,
@@ -18,11 +19,11 @@ from query_api.materializer.rows import (
 )
 from runtime.metrics import RECORDS_UNREADABLE
 from schemas.codec import UnreadableRecord
-from schemas.topics import ANALYSES, EVENTS, INCIDENT_EVENTS, INCIDENTS
+from schemas.topics import ANALYSES, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
 
 log = structlog.get_logger(__name__)
 
-TOPICS = (EVENTS, INCIDENT_EVENTS, INCIDENTS, ANALYSES)
+TOPICS = (EVENTS, INCIDENT_EVENTS, INCIDENTS, ANALYSES, CORRECTIONS)
 
 
 class Source(NamedTuple):
@@ -42,6 +43,7 @@ class Batch:
     links: list[LinkColumns] = field(default_factory=list)
     incidents: list[dict[str, Any]] = field(default_factory=list)
     analyses: list[dict[str, Any]] = field(default_factory=list)
+    corrections: list[dict[str, Any]] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)
 
 
@@ -80,8 +82,10 @@ def _add(batch: Batch, record: Record, partitions: int) -> None:
             batch.links += link_rows(record)
         elif record.topic == INCIDENTS:
             batch.incidents.append(incident_row(record))
-        else:
+        elif record.topic == ANALYSES:
             batch.analyses.append(analysis_row(record))
+        else:
+            batch.corrections.append(correction_row(record))
     except UnreadableRecord as error:
         RECORDS_UNREADABLE.labels(record.topic).inc()
         log.warning(

@@ -26,6 +26,7 @@ GROUP: Final = "ops-materializer"
 
 _POLL_MS: Final = 200
 _MAX_RECORDS: Final = 2_000
+_BOOTSTRAP_SECONDS: Final = 1.0
 _COMMIT_SECONDS: Final = 1.0
 _FORGET_SECONDS: Final = 600.0
 _FIRST_DELAY: Final = 0.1
@@ -121,6 +122,8 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         tasks = [asyncio.ensure_future(starting), asyncio.ensure_future(self._stop.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # aiokafka leaks a connection that is cancelled while it asks for the cluster's metadata: let it ask.
+            await asyncio.wait(tasks[:1], timeout=_BOOTSTRAP_SECONDS)
             if tasks[0].done():
                 tasks[0].result()
         finally:
@@ -257,7 +260,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def _forget(self) -> None:
         self._next_forget = time.monotonic() + _FORGET_SECONDS
-        await self._persist(self._store.forget_old_changes)
+        await self._persist(self._store.forget_what_is_old)
 
     async def _wait(self, delay: float) -> float:
         """Wait for `delay` seconds or the stop; gives the next delay."""

@@ -1,15 +1,26 @@
 """Records to rows, without I/O: what of a batch of records goes into which table."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from query_api.corrections import correction_values
+from query_api.similarity.terms import terms_of
 from query_api.text import clean, clean_deep, may_hold_nul
 from schemas.analysis import Analysis
-from schemas.codec import Place, UnreadableRecord, decode_analysis, decode_events, decode_incident_events, encode_events
+from schemas.codec import (
+    Place,
+    UnreadableRecord,
+    decode_analysis,
+    decode_correction,
+    decode_events,
+    decode_incident_events,
+    encode_events,
+)
 from schemas.codec import decode_incident as decode_incident_record
+from schemas.correction import Correction
 from schemas.event import Event, InvalidEvent
 from schemas.incident import Incident
 from schemas.placement import home_partition
@@ -131,6 +142,27 @@ def analysis_row(record: Record) -> dict[str, Any]:
     return _without_nul({name: getattr(analysis, name) for name in analysis.__struct_fields__}, record)
 
 
+def correction_row(record: Record) -> dict[str, Any]:
+    """The row of a record of `ops.analysis-corrections`, JSON-ready.
+
+    Raises:
+        UnreadableRecord: where it cannot be read.
+    """
+    correction: Correction = _decode(decode_correction, record)
+    return _without_nul(dict(correction_values(correction)), record)
+
+
+def term_rows(analyses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of `incident_terms` of some rows of `analyses`; an analysis that quotes nothing has none."""
+    found = ((row["incident_key"], terms_of(_quotes(row))) for row in analyses)
+    return [{"key": key, "words": terms.words, "embedding": terms.embedding} for key, terms in found if terms]
+
+
+def _quotes(analysis: dict[str, Any]) -> list[str]:
+    quotes: list[dict[str, str]] = msgspec.to_builtins(analysis["evidence"])
+    return [quote["quote"] for quote in quotes]
+
+
 def newest(rows: Iterable[dict[str, Any]], key: str, version: str) -> list[dict[str, Any]]:
     """Of the rows with one `key` only that with the greatest `version`, in order of first appearance."""
     best: dict[str, dict[str, Any]] = {}
@@ -146,7 +178,7 @@ def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def as_json(rows: Sequence[dict[str, Any]]) -> str:
+def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as the document that `jsonb_to_recordset` takes."""
     return _encode(rows).decode()
 

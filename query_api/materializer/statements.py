@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from query_api.corrections import NEWEST
+
 KNOWN_OFFSETS: Final = """
     SELECT o.topic, o.partition, o.next_offset
     FROM consumer_offsets o JOIN unnest($1::text[], $2::int[]) AS w (topic, partition) USING (topic, partition)
@@ -32,6 +34,23 @@ INSERT_EVENTS: Final = """
     ON CONFLICT DO NOTHING
 """
 
+# Only events that were not there before are counted. A service's events come from one partition, whose offsets are
+# locked: two materializers never wait for each other's rows.
+INSERT_AND_COUNT_EVENTS: Final = f"""
+    WITH new AS ({INSERT_EVENTS} RETURNING service, level, event_time),
+    seen AS (
+        INSERT INTO services (service, first_event_at, last_event_at)
+        SELECT service, min(event_time), max(event_time) FROM new GROUP BY service ORDER BY service
+        ON CONFLICT (service) DO UPDATE SET
+            first_event_at = LEAST(services.first_event_at, excluded.first_event_at),
+            last_event_at = GREATEST(services.last_event_at, excluded.last_event_at)
+    )
+    INSERT INTO service_minutes (service, minute, level, events)
+    SELECT service, date_bin('1 minute', event_time, 'epoch'), level, count(*) FROM new
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (service, minute, level) DO UPDATE SET events = service_minutes.events + excluded.events
+"""  # noqa: S608 - put together from the constant above
+
 # Who writes incidents holds this until the commit: ids and changes are then given out in the order of commits, an
 # incident and its analysis never miss each other, and links never miss a merge.
 WRITER_LOCK: Final = "SELECT pg_advisory_xact_lock(122584494601074)"  # "ops_wr"
@@ -57,11 +76,13 @@ UPDATE_INCIDENTS: Final = f"""
         lateness_micros = w.lateness_micros, reason = w.reason, partition = w.partition, samples = w.samples,
         timeline = w.timeline, minutes = w.minutes, severity_floor = w.severity_floor,
         previous_key = w.previous_key, merged_into = w.merged_into,
-        severity = COALESCE(LEAST(a.severity, w.severity_floor), 'P3'), summary = COALESCE(a.summary, w.reason),
+        severity = COALESCE(c.severity, LEAST(a.severity, w.severity_floor), 'P3'),
+        summary = COALESCE(a.summary, w.reason), correction_id = c.change_id,
         pending_status = CASE WHEN {_CONFIRMED} THEN NULL ELSE i.pending_status END,
         pending_change_id = CASE WHEN {_CONFIRMED} THEN NULL ELSE i.pending_change_id END
     FROM {_INCIDENTS}
     LEFT JOIN analyses a ON a.incident_key = w.key
+    {NEWEST.format(key="w.key")}
     WHERE i.key = w.key AND i.version < w.version
     RETURNING i.id, i.key, i.merged_into
 """  # noqa: S608 - put together from the constants above
@@ -70,16 +91,19 @@ INSERT_INCIDENTS: Final = f"""
     INSERT INTO incidents (
         id, key, version, service, rule, record_status, event_count, first_event_at, last_event_at, created_at,
         updated_at, threshold, window_micros, lateness_micros, reason, partition, samples, timeline, minutes,
-        severity_floor, previous_key, merged_into, category, severity, summary, recommended_actions, analysis_status)
+        severity_floor, previous_key, merged_into, category, severity, summary, recommended_actions, analysis_status,
+        correction_id)
     SELECT
         (SELECT COALESCE(max(id), 0) FROM incidents) + row_number() OVER (ORDER BY w.created_at, w.key),
         w.key, w.version, w.service, w.rule, w.record_status, w.event_count, w.first_event_at, w.last_event_at,
         w.created_at, w.updated_at, w.threshold, w.window_micros, w.lateness_micros, w.reason, w.partition, w.samples,
         w.timeline, w.minutes, w.severity_floor, w.previous_key, w.merged_into,
-        COALESCE(a.category, 'other'), COALESCE(LEAST(a.severity, w.severity_floor), 'P3'),
-        COALESCE(a.summary, w.reason), COALESCE(a.recommended_actions, '{{}}'), COALESCE(a.analysis_status, 'pending')
+        COALESCE(c.category, a.category, 'other'), COALESCE(c.severity, LEAST(a.severity, w.severity_floor), 'P3'),
+        COALESCE(a.summary, w.reason), COALESCE(a.recommended_actions, '{{}}'), COALESCE(a.analysis_status, 'pending'),
+        c.change_id
     FROM {_INCIDENTS}
     LEFT JOIN analyses a ON a.incident_key = w.key
+    {NEWEST.format(key="w.key")}
     WHERE NOT EXISTS (SELECT FROM incidents i WHERE i.key = w.key)
     RETURNING id, key, merged_into
 """  # noqa: S608 - put together from the constants above
@@ -103,14 +127,26 @@ UPSERT_ANALYSES: Final = """
     RETURNING incident_key
 """
 
-SHOW_ANALYSES: Final = """
+# A newer analysis may quote nothing: what the older one quoted goes all the same.
+FORGET_TERMS: Final = "DELETE FROM incident_terms WHERE incident_key = ANY($1::text[])"
+
+INSERT_TERMS: Final = """
+    INSERT INTO incident_terms (incident_key, words, embedding)
+    SELECT w.key, array_to_tsvector(w.words), w.embedding
+    FROM jsonb_to_recordset($1::jsonb) AS w (key text, words text[], embedding real[])
+"""
+
+# What a person has corrected stays as they said.
+SHOW_ANALYSES: Final = f"""
     UPDATE incidents i SET
-        category = a.category, severity = LEAST(a.severity, i.severity_floor), summary = a.summary,
+        category = COALESCE(c.category, a.category),
+        severity = COALESCE(c.severity, LEAST(a.severity, i.severity_floor)), summary = a.summary,
         recommended_actions = a.recommended_actions, analysis_status = a.analysis_status
     FROM analyses a
+    {NEWEST.format(key="a.incident_key")}
     WHERE a.incident_key = i.key AND i.key = ANY($1::text[])
     RETURNING i.id
-"""
+"""  # noqa: S608 - put together from the constant of `corrections`
 
 # Which incident a merged one ended in, through any number of merges; the depth guards against a circle.
 RESOLVE_MERGES: Final = """
@@ -131,9 +167,13 @@ INSERT_LINKS: Final = """
 """
 
 MOVE_LINKS: Final = """
-    UPDATE incident_events e SET incident_key = w.target
-    FROM unnest($1::text[], $2::text[]) AS w (merged, target)
-    WHERE e.incident_key = w.merged
+    WITH moved AS (
+        DELETE FROM incident_events e USING unnest($1::text[], $2::text[]) AS w (merged, target)
+        WHERE e.incident_key = w.merged
+        RETURNING e.partition, e.record_offset, e.idx, w.target, e.event_time
+    )
+    INSERT INTO incident_events (partition, record_offset, idx, incident_key, event_time)
+    SELECT * FROM moved ON CONFLICT DO NOTHING
 """
 
 LOG_CHANGES: Final = """
@@ -146,3 +186,5 @@ CHANNEL: Final = "ops_incidents"
 NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
 
 FORGET_CHANGES: Final = "DELETE FROM changes WHERE at < now() - make_interval(hours => $1)"
+
+FORGET_MINUTES: Final = "DELETE FROM service_minutes WHERE minute < now() - make_interval(days => $1)"

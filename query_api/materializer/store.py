@@ -5,14 +5,18 @@ from typing import Any, Final
 
 import asyncpg
 
+from query_api.corrections import INSERT_CORRECTIONS, SHOW_CORRECTIONS
 from query_api.database import connect
 from query_api.materializer import statements
 from query_api.materializer.batch import Batch, Source
-from query_api.materializer.rows import as_json, columns
+from query_api.materializer.rows import as_json, columns, term_rows
 from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED
 
 CHANGES_KEPT_HOURS: Final = 24
 """How long a live reader may be away and still resume without a gap."""
+
+MINUTES_KEPT_DAYS: Final = 7
+"""How far back the counts by minute go: as far as `ops.events`, so that a view built anew has the same."""
 
 
 class Outrun(Exception):  # noqa: N818 - reads as what it is
@@ -50,16 +54,17 @@ class Store:
             async with connection.transaction():
                 await _move_offsets(connection, batch)
                 if batch.events:
-                    await connection.execute(statements.INSERT_EVENTS, *columns(batch.events))
-                if batch.incidents or batch.analyses or batch.links:
+                    await connection.execute(statements.INSERT_AND_COUNT_EVENTS, *columns(batch.events))
+                if batch.incidents or batch.analyses or batch.links or batch.corrections:
                     await _write_incidents(connection, batch)
         for topic, count in batch.records.items():
             ROWS_MATERIALIZED.labels(topic).inc(count)
 
-    async def forget_old_changes(self) -> None:
-        """Drop the changes that no live reader can ask for any more."""
+    async def forget_what_is_old(self) -> None:
+        """Drop the changes that no live reader can ask for any more, and the counts by minute beyond their days."""
         connection = await self._connected()
         await connection.execute(statements.FORGET_CHANGES, CHANGES_KEPT_HOURS)
+        await connection.execute(statements.FORGET_MINUTES, MINUTES_KEPT_DAYS)
 
     async def close(self) -> None:
         """Drop the connection; the next call makes a new one."""
@@ -89,6 +94,8 @@ async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None
         changes += await _write_analyses(connection, batch)
     if batch.incidents:
         changes += await _write_records(connection, batch)
+    if batch.corrections:
+        changes += await _write_corrections(connection, batch)
     if batch.links:
         await _write_links(connection, batch)
     if changes:
@@ -98,8 +105,19 @@ async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None
 
 async def _write_analyses(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
     newer = await connection.fetch(statements.UPSERT_ANALYSES, as_json(batch.analyses))
-    shown = await connection.fetch(statements.SHOW_ANALYSES, [row["incident_key"] for row in newer])
+    keys = [row["incident_key"] for row in newer]
+    changed = set(keys)
+    terms = term_rows(row for row in batch.analyses if row["incident_key"] in changed)
+    await connection.execute(statements.FORGET_TERMS, keys)
+    await connection.execute(statements.INSERT_TERMS, as_json(terms))
+    shown = await connection.fetch(statements.SHOW_ANALYSES, keys)
     return [(row["id"], "analyzed") for row in shown]
+
+
+async def _write_corrections(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
+    new = await connection.fetch(INSERT_CORRECTIONS, as_json(batch.corrections))
+    shown = await connection.fetch(SHOW_CORRECTIONS, sorted({row["incident_key"] for row in new}))
+    return [(row["id"], "corrected") for row in shown]
 
 
 async def _write_records(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:

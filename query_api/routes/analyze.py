@@ -1,7 +1,6 @@
 """Asking for a new analysis, and waiting a while for it."""
 
 import asyncio
-import time
 from typing import Final
 
 from fastapi import APIRouter, Response
@@ -16,6 +15,7 @@ from query_api.publisher import Publisher
 from query_api.routes.common import AWAY, NOT_FOUND, ActorHeader, IncidentId, active_record, actor, found_incident
 from schemas.analysis import AnalysisRequest
 from schemas.identity import uuid7
+from schemas.timestamps import now_micros
 from schemas.topics import ANALYSIS_REQUESTS
 
 WAIT_SECONDS: Final = 30.0
@@ -43,7 +43,7 @@ def router(database: Database, publisher: Publisher, live: Live, wait_seconds: f
         async with database.session() as session:
             row = await active_record(session, incident_id)
             before = await queries.analysis(session, row.key)
-        request = AnalysisRequest(uuid7(), row.key, time.time_ns() // 1_000, actor(x_actor))
+        request = AnalysisRequest(uuid7(), row.key, now_micros(), actor(x_actor))
         await publisher.publish(ANALYSIS_REQUESTS, row.partition, row.key, request)
         done = await _done(database, live, request, before, wait_seconds)
         async with database.session() as session:

@@ -8,15 +8,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api import queries
 from query_api.answers import problems
+from query_api.etag import etag, matches
 from query_api.models import IncidentRow
 from query_api.text import clean
 from runtime.problem import Problem
 
 MAX_ACTOR: Final = 100
+MAX_NOTE: Final = 4_000
+NOTE_SCHEMA: Final[dict[str, Any]] = {"type": ["string", "null"], "maxLength": MAX_NOTE}
+CHANGED_SINCE: Final = "The incident has changed since you read it; read it again"
 _MAX_BODY: Final = 64 * 1024
 _ANONYMOUS: Final = "anonymous"
 
 IncidentId = Annotated[int, Path(description="The integer id of the incident.", examples=[1])]
+IfMatchHeader = Annotated[str | None, Header(description="The ETag that the change is based on.")]
 ActorHeader = Annotated[str | None, Header(alias="X-Actor", description="Who does it; shown in the timeline.")]
 
 NOT_FOUND: Final = problems(status_404="There is no incident 42")
@@ -57,6 +62,24 @@ def actor(header: str | None) -> str:
     except UnicodeError:
         name = header
     return clean(name.strip())[:MAX_ACTOR]
+
+
+def note_of(body: dict[str, Any]) -> str | None:
+    """The note of a request's body, if it has one.
+
+    Raises:
+        Problem: 422 where it is no text, or too long.
+    """
+    note = body.get("note")
+    if note is not None and (not isinstance(note, str) or len(note) > MAX_NOTE):
+        raise Problem(422, f"note: expected a string of at most {MAX_NOTE} characters")
+    return clean(note) if note else None
+
+
+def check_tag(row: IncidentRow, if_match: str | None) -> None:
+    """Raise `Problem` 412 where the incident has changed since the request's maker read it."""
+    if not matches(if_match, etag(row)):
+        raise Problem(412, CHANGED_SINCE, headers={"ETag": etag(row)})
 
 
 async def json_body(request: Request) -> Any:

@@ -53,6 +53,7 @@ def router(database: Database) -> APIRouter:
             detail = incident_detail(
                 row,
                 analysis=await queries.analysis(session, row.key),
+                corrections=await queries.corrections(session, row.key),
                 events=(await queries.events_of(session, row, Page(0, _EVENTS_SHOWN)))[:_EVENTS_SHOWN],
                 related=await queries.ids_of(session, (row.previous_key, row.merged_into)),
             )

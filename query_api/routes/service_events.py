@@ -10,13 +10,13 @@ from query_api import queries
 from query_api.answers import Moment, problems, shown
 from query_api.database import Database
 from query_api.filters import EventFilter
-from query_api.filters import Moment as MomentAsked
 from query_api.models import EventRow
 from query_api.paging import Page, list_response, page
 from query_api.routes.common import AWAY
 from query_api.text import clean
 from query_api.views import placed_event_view
 from runtime.problem import Problem
+from runtime.query_times import MomentAsked
 from schemas.levels import Level
 
 

@@ -1,31 +1,41 @@
 """Changing an incident's status: a record in Kafka first, then what the view shows until the processor confirms it."""
 
-import time
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final, cast
 
 import structlog
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api.answers import CHANGED, StatusAnswer, problems, shown
 from query_api.database import Database, DatabaseAway, execute
-from query_api.etag import etag, matches
+from query_api.etag import etag
 from query_api.materializer.statements import NOTIFY, WRITER_LOCK
 from query_api.models import IncidentRow
 from query_api.publisher import Publisher
 from query_api.queries import MAX_ID
-from query_api.routes.common import AWAY, NOT_FOUND, ActorHeader, IncidentId, active_record, actor, json_body
-from query_api.text import clean
+from query_api.routes.common import (
+    AWAY,
+    CHANGED_SINCE,
+    NOT_FOUND,
+    NOTE_SCHEMA,
+    ActorHeader,
+    IfMatchHeader,
+    IncidentId,
+    active_record,
+    actor,
+    check_tag,
+    json_body,
+    note_of,
+)
 from runtime.problem import Problem
 from schemas.identity import uuid7
 from schemas.lifecycle import STATUSES, Status, is_allowed, refusal
 from schemas.status_change import StatusChange
+from schemas.timestamps import now_micros
 from schemas.topics import INCIDENT_STATUS
 
 log = structlog.get_logger(__name__)
-
-MAX_NOTE: Final = 4_000
 
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(1869640563, :id)"  # "ops" and "s", then the incident
 
@@ -58,7 +68,7 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         incident_id: IncidentId,
         request: Request,
         x_actor: ActorHeader = None,
-        if_match: Annotated[str | None, Header(description="The ETag that the change is based on.")] = None,
+        if_match: IfMatchHeader = None,
     ) -> Response:
         """Steps may be skipped forwards; `resolved` may be reopened; `closed` is final."""
         wanted, note = requested(await json_body(request))
@@ -87,11 +97,8 @@ def requested(body: Any) -> tuple[Status, str | None]:
         raise Problem(400, "Status is required in request body")
     if body["status"] not in STATUSES:
         raise Problem(400, f"Invalid status. Must be one of: {', '.join(STATUSES)}")
-    note = body.get("note")
-    if note is not None and (not isinstance(note, str) or len(note) > MAX_NOTE):
-        raise Problem(422, f"note: expected a string of at most {MAX_NOTE} characters")
     status: Status = body["status"]
-    return status, clean(note) if note else None
+    return status, note_of(body)
 
 
 async def _change(database: Database, publisher: Publisher, incident_id: int, change: _Change) -> IncidentRow:
@@ -115,8 +122,7 @@ async def _change(database: Database, publisher: Publisher, incident_id: int, ch
 
 
 def _check(row: IncidentRow, change: _Change) -> None:
-    if not matches(change.if_match, etag(row)):
-        raise Problem(412, "The incident has changed since you read it; read it again", headers={"ETag": etag(row)})
+    check_tag(row, change.if_match)
     present = cast("Status", row.status)  # the records that brought it were checked when they were decoded
     if not is_allowed(present, change.status):
         raise Problem(409, refusal(present, change.status))
@@ -129,7 +135,7 @@ def _record(row: IncidentRow, change: _Change) -> StatusChange:
         service=row.service,
         to_status=change.status,
         actor=change.by,
-        at=time.time_ns() // 1_000,
+        at=now_micros(),
         note=change.note,
     )
 
@@ -151,7 +157,7 @@ _REQUEST: Final[dict[str, Any]] = {
                 "required": ["status"],
                 "properties": {
                     "status": {"type": "string", "enum": list(STATUSES)},
-                    "note": {"type": ["string", "null"], "maxLength": MAX_NOTE},
+                    "note": NOTE_SCHEMA,
                 },
             },
             "example": {"status": "investigating", "note": "looking at the pool"},
@@ -161,6 +167,6 @@ _REQUEST: Final[dict[str, Any]] = {
 _PROBLEMS: Final = problems(
     status_400="Status is required in request body",
     status_409="The incident is closed, which is final; open a new one instead",
-    status_412="The incident has changed since you read it; read it again",
+    status_412=CHANGED_SINCE,
     status_413="The body is larger than 65536 bytes",
 )

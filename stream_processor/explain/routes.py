@@ -1,17 +1,15 @@
 """`GET /api/v1/services/{service}/explain`: the answer over HTTP."""
 
 import asyncio
-import re
-import time
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from runtime.problem import MEDIA_TYPE, Problem
+from runtime.query_times import MomentAsked
 from schemas.lifecycle import Status
-from schemas.timestamps import to_micros, to_rfc3339
+from schemas.timestamps import now_micros, to_micros, to_rfc3339
 from stream_processor.explain.history import MAX_EVENTS
 from stream_processor.explain.report import ActiveIncident, Report, RuleReport, explain
 from stream_processor.explain.rules_on_demand import RulesOnDemand
@@ -24,24 +22,8 @@ from stream_processor.rules import RuleSet
 PREFIX: Final = "/api/v1/services/"
 SUFFIX: Final = "/explain"
 _RETRY_AFTER: Final = {"Retry-After": "5"}
-_SPACE_BEFORE_OFFSET: Final = re.compile(r" (?=\d\d:?\d\d$)")
 
 
-def _tidy(value: Any) -> Any:
-    """Nothing where a form sends an empty field; an unescaped `+` of an offset arrives as a space."""
-    if value == "":
-        return None
-    return _SPACE_BEFORE_OFFSET.sub("+", value) if isinstance(value, str) else value
-
-
-def _in_utc(value: datetime | None) -> datetime | None:
-    try:
-        return value.astimezone(UTC) if value else None
-    except OverflowError as error:
-        raise ValueError("lies outside the years 1 to 9999") from error
-
-
-At = Annotated[AwareDatetime | None, AfterValidator(_in_utc), BeforeValidator(_tidy)]
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
@@ -142,11 +124,13 @@ def router(source: HistorySource, rules: RulesOnDemand) -> APIRouter:
     )
     async def explain_service(
         service: Annotated[str, Path(examples=["user-service"])],
-        at: Annotated[At, Query(description="Event time up to which events count (RFC 3339); default: now.")] = None,
+        at: Annotated[
+            MomentAsked, Query(description="Event time up to which events count (RFC 3339); default: now.")
+        ] = None,
     ) -> ExplainAnswer:
         """Run the detection once more over what the service has sent up to `at`."""
         in_force = await _rules(rules)
-        moment = time.time_ns() // 1000 if at is None else to_micros(at)
+        moment = now_micros() if at is None else to_micros(at)
         async with turn:
             try:
                 history = await source.history(service, in_force, moment)

@@ -12,7 +12,11 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from starlette.types import ASGIApp
 
+from query_api.dashboard.app import create_app
+from runtime.settings import load_settings
+from tests.browser.fake_api_app import FakeApiApp
 from tests.browser.served import served
+from tests.unit.query_api.dashboard.fake_api import FakeApi
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 FLAGS: Final = (
@@ -87,6 +91,36 @@ def serve() -> Iterator[Serve]:
     """Serves apps on free ports until the test's pages are closed; gives the port."""
     with ExitStack() as servers:
         yield lambda app: servers.enter_context(served(app))
+
+
+@dataclass
+class Stage:
+    """What a test plays on: the dashboard's address, the API in memory and its server."""
+
+    url: str
+    server: FakeApiApp
+
+    @property
+    def api(self) -> FakeApi:
+        """The API as it is now."""
+        return self.server.api
+
+
+@pytest.fixture(scope="module")
+def running_stage() -> Iterator[Stage]:
+    """A dashboard before an API in memory, both behind real servers, for all tests of a module."""
+    server = FakeApiApp(FakeApi())
+    with served(server.app) as api_port:
+        app = create_app(load_settings(_env_file=None, api_url=f"http://127.0.0.1:{api_port}"))
+        with served(app) as port:
+            yield Stage(f"http://127.0.0.1:{port}", server)
+
+
+@pytest.fixture
+def stage(running_stage: Stage) -> Stage:
+    """The module's dashboard before an API that is empty again."""
+    running_stage.server.api = FakeApi()
+    return running_stage
 
 
 @pytest.fixture

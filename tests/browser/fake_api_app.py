@@ -17,7 +17,7 @@ class FakeApiApp:
         self.app = FastAPI(openapi_url=None)
         self._streams: dict[asyncio.Queue[bytes], asyncio.AbstractEventLoop] = {}
         self.app.add_api_route("/api/v1/incidents/stream", self._stream)
-        self.app.add_api_route("/{path:path}", self._answer, methods=["GET", "PATCH"])
+        self.app.add_api_route("/{path:path}", self._answer, methods=["GET", "PATCH", "POST"])
 
     @property
     def open_streams(self) -> int:
@@ -45,6 +45,7 @@ class FakeApiApp:
 
     async def _answer(self, request: Request) -> Response:
         headers = {name.decode(): value.decode() for name, value in request.headers.raw}
-        call = Call(request.method, request.url.path, dict(request.query_params), headers, await request.body())
+        params, names = request.query_params, request.query_params.getlist("service")
+        call = Call(request.method, request.url.path, dict(params), headers, await request.body(), names)
         reply = self.api.answer(call)
         return JSONResponse(reply.body, reply.status, reply.headers)

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from deploy.brokers.base import Broker
-from tests.browser.conftest import NewPage
+from tests.browser.conftest import Complaints, NewPage
 from tests.support.databases import Databases
-from tests.support.pipeline import DASHBOARD, SERVICES, Pipeline, running_pipeline
+from tests.support.pipeline import DASHBOARD, FRONT_DOOR, SERVICES, Pipeline, running_pipeline
 
 pytestmark = [pytest.mark.browser, pytest.mark.apache_kafka]
 
@@ -71,25 +71,37 @@ def set_status(page: Page, button: str, status: str, note: str) -> None:
     expect(page.locator(".notice.good")).to_have_text(f"The status was set to {status}.")
 
 
-def test_from_nothing_to_a_closed_incident(pipeline: Pipeline, dashboard: str, page: Page, new_page: NewPage) -> None:
+def send_from_page(page: Page, service: str) -> int:
+    """Send a burst as a newcomer does: from the first page by two buttons; gives the incident that comes of it."""
+    page.get_by_role("link", name="Send a burst of errors").click()
+    page.get_by_label("Service").fill(service)
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#result")).to_contain_text("6 ERROR events")
+    link = page.locator("#result li a")
+    expect(link).to_have_count(1, timeout=LIVE_MS)
+    return int((link.get_attribute("href") or "").removeprefix("/incidents/"))
+
+
+def test_from_nothing_to_a_closed_incident(dashboard: str, page: Page, new_page: NewPage) -> None:
     """A burst becomes an incident before one's eyes; one person works it, another sees each step, nobody reloads."""
+    other, listing = new_page(), new_page()
+    open_live(listing, dashboard)
     open_live(page, dashboard)
     expect(page.get_by_role("heading", name="No incidents yet")).to_be_visible()
 
-    send_burst(pipeline, "user-service")
-    number = incident_of(page, "user-service")
-    row = page.locator(f"#incident-{number}")
+    number = send_from_page(page, "user-service")
+    row = listing.locator(f"#incident-{number}")
     expect(row).to_contain_text("P1", timeout=LIVE_MS)
     expect(row.locator(".number")).to_have_text("6", timeout=LIVE_MS)
-    expect(page.locator("#tab-open .count")).to_have_text("1")
-    assert page.evaluate("isSamePage") is True
+    expect(row.locator("svg.spark")).to_have_count(1, timeout=LIVE_MS)
+    for tab in ("open", "P1"):
+        expect(listing.locator(f"#tab-{tab} .count")).to_have_text("1")
 
-    other, listing = new_page(), new_page()
     open_live(other, f"{dashboard}/incidents/{number}")
-    open_live(listing, dashboard)
-    row.get_by_role("link").last.click()
+    page.locator("#result li a").click()
     page.wait_for_url(re.compile(f"/incidents/{number}$"))
     expect(page.locator("#why")).to_contain_text("error-burst")
+    expect(page.locator("#why .legend")).to_contain_text("ERROR 6")
     expect(page.locator("#events li")).to_have_count(6)
     expect(page.locator("#analysis .evidence li").first).to_contain_text("pool exhausted")
     for button, status, note in STEPS:
@@ -108,6 +120,56 @@ def test_from_nothing_to_a_closed_incident(pipeline: Pipeline, dashboard: str, p
         expect(entry).to_contain_text(f"→ {status}")
         expect(entry).to_contain_text(note)
     expect(timeline.last).to_contain_text("opened the incident")
+
+
+def test_operators_see_services_and_the_pipeline(pipeline: Pipeline, dashboard: str, page: Page) -> None:
+    """What was sent is counted by level, by consumer group and by what became of it."""
+    send_burst(pipeline, "cart-service", 3)
+    page.goto(f"{dashboard}/services")
+    row = page.locator("tr").filter(has_text="cart-service")
+    expect(row.locator("[data-label=Error]")).to_have_text("3", timeout=LIVE_MS)
+
+    page.goto(f"{dashboard}/pipeline")
+
+    expect(page.locator("#processes .ready.yes")).to_have_count(len(SERVICES))
+    expect(page.locator("#consumers")).to_contain_text("ops-materializer", timeout=LIVE_MS)
+    expect(page.locator("#ledger")).to_contain_text("opened an incident")
+
+
+def test_several_incidents_are_resolved_at_once(pipeline: Pipeline, dashboard: str, page: Page) -> None:
+    """Two bursts, one cause, one change."""
+    for service in ("bulk-one", "bulk-two"):
+        send_burst(pipeline, service)
+    open_live(page, f"{dashboard}/?q=bulk-")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(2, timeout=LIVE_MS)
+    page.get_by_label("Choose all on this page").check()
+    page.get_by_label("New status").select_option("resolved")
+    page.locator("#bulk-note").fill("one cause")
+
+    page.get_by_role("button", name="Change status").click()
+
+    expect(page.locator(".notice.good")).to_contain_text("2 of 2 incidents were set to resolved")
+    expect(rows.locator(".status.resolved")).to_have_count(2)
+
+
+def test_pages_go_on_after_the_api_restarts(
+    pipeline: Pipeline, dashboard: str, page: Page, complaints: Complaints
+) -> None:
+    """An open list says that the connection is lost, and shows what happened meanwhile as soon as it is back."""
+    complaints.expect("503|ERR_INCOMPLETE_CHUNKED_ENCODING")
+    send_burst(pipeline, "restart-service", 4)
+    open_live(page, dashboard)
+
+    pipeline.kill(FRONT_DOOR)
+    expect(page.locator("#link[data-state=lost]")).to_be_visible(timeout=LIVE_MS)
+    pipeline.start(FRONT_DOOR)
+    pipeline.wait_ready(FRONT_DOOR)
+    send_burst(pipeline, "restart-service", 1)
+
+    incident_of(page, "restart-service")
+    expect(page.locator("#link[data-state=live]")).to_be_visible(timeout=LIVE_MS)
+    assert page.evaluate("isSamePage") is True
 
 
 def test_after_a_resolution_the_next_burst_is_an_incident_of_its_own(

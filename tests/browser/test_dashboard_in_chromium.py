@@ -1,45 +1,22 @@
 """The dashboard as a person meets it in a real browser, before an API in memory."""
 
 import re
-from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from query_api.dashboard.app import create_app
 from runtime.settings import load_settings
-from tests.browser.conftest import TIMEOUT, Complaints, NewPage, Serve
+from tests.browser.conftest import TIMEOUT, Complaints, NewPage, Serve, Stage
 from tests.browser.fake_api_app import FakeApiApp
 from tests.browser.served import served
-from tests.unit.query_api.dashboard.fake_api import FakeApi, event_record, set_status
+from tests.unit.query_api.dashboard.fake_api import FakeApi, event_record, minute_records, set_status
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=TIMEOUT)
 
 HOSTILE = '<script>window.owned=1</script><img src=x onerror="window.owned=1">'
 PHONE = {"width": 360, "height": 740}
-
-
-@dataclass
-class Stage:
-    """What a test plays on: the dashboard's address, the API in memory and its server."""
-
-    url: str
-    api: FakeApi
-    server: FakeApiApp
-
-
-@pytest.fixture
-def api_server() -> FakeApiApp:
-    """An API without incidents."""
-    return FakeApiApp(FakeApi())
-
-
-@pytest.fixture
-def stage(api_server: FakeApiApp, serve: Serve) -> Stage:
-    """The dashboard before the API in memory, each behind a real server."""
-    app = create_app(load_settings(_env_file=None, api_url=f"http://127.0.0.1:{serve(api_server.app)}"))
-    return Stage(f"http://127.0.0.1:{serve(app)}", api_server.api, api_server)
 
 
 def open_live(page: Page, url: str) -> None:
@@ -203,26 +180,112 @@ def test_hostile_text_stays_text(page: Page, stage: Stage) -> None:
     assert page.locator("main img, main script").count() == 0
 
 
-def test_pages_recover_when_the_api_comes_back(
-    new_page: NewPage, api_server: FakeApiApp, serve: Serve, complaints: Complaints
-) -> None:
+def test_pages_recover_when_the_api_comes_back(new_page: NewPage, serve: Serve, complaints: Complaints) -> None:
     """An open page tells that the connection is lost, a new one what to check; both recover by themselves."""
     complaints.expect("503|ERR_INCOMPLETE_CHUNKED_ENCODING")
+    api_server = FakeApiApp(FakeApi())
     api_server.api.add()
     with served(api_server.app) as api_port:
         app = create_app(load_settings(_env_file=None, api_url=f"http://127.0.0.1:{api_port}"))
         url = f"http://127.0.0.1:{serve(app)}"
         stayed, came = new_page(), new_page()
+        for one in (stayed, came):
+            one.clock.install()
         open_live(stayed, url)
     expect(stayed.locator("#link[data-state=lost]")).to_be_visible()
     expect(stayed.locator("#incident-1")).to_be_visible()
     came.goto(f"{url}/incidents/1")
     expect(came.get_by_role("heading", name="The API does not answer")).to_be_visible()
     with served(api_server.app, api_port):
+        for one in (stayed, came):
+            one.clock.run_for(5_000)
         expect(came.locator("#timeline li")).to_have_count(1)
         expect(stayed.locator("#link[data-state=live]")).to_be_visible()
         stayed.close()
         came.close()
+
+
+def test_several_incidents_are_changed_at_once(page: Page, stage: Stage) -> None:
+    """What is ticked stays ticked while the list is refreshed; each incident says for itself how it went."""
+    for _ in range(3):
+        stage.api.add()
+    open_live(page, stage.url)
+    expect(page.locator("#bulk")).to_be_hidden()
+    page.get_by_label("Choose all on this page").check()
+    page.get_by_label("Choose incident 3").uncheck()
+    expect(page.locator("#chosen")).to_have_text("2 chosen")
+    page.locator("#bulk-note").fill("one cause")
+
+    stage.api.add(service="newcomer")
+    stage.server.announce(4)
+
+    expect(page.locator("#incident-4")).to_be_visible()
+    expect(page.locator("#chosen")).to_have_text("2 chosen")
+    expect(page.get_by_label("Choose incident 1")).to_be_checked()
+    expect(page.locator("#bulk-note")).to_have_value("one cause")
+    page.get_by_label("New status").select_option("resolved")
+    set_status(stage.api.incidents[2], "closed", "somebody else")
+    page.get_by_role("button", name="Change status").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("1 of 2 incidents was set to resolved")
+    expect(page.get_by_role("alert")).to_contain_text("#2 was not changed: it is closed by now")
+    expect(page.locator("#incident-1 .status")).to_have_text("resolved")
+    expect(page.locator("#incident-3 .status")).to_have_text("open")
+    assert stage.api.incidents[1]["timeline"][-1]["note"] == "one cause"
+
+
+def test_burst_from_the_page_leads_to_its_incident(page: Page, stage: Stage) -> None:
+    """A newcomer presses two buttons, and the incident comes up beside the form by itself."""
+    open_live(page, stage.url)
+    page.get_by_role("link", name="Send a burst of errors").click()
+    page.get_by_role("link", name="Gateway timeout").click()
+    page.get_by_label("How many").fill("7")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#result")).to_contain_text("7 ERROR events of api-gateway were accepted")
+    expect(page.locator("#result")).to_contain_text("No incident of this service yet")
+    expect(page.locator("#link[data-state=live]")).to_be_visible()
+
+    stage.api.add(service="api-gateway")
+    stage.server.announce(1)
+
+    page.locator("#result-1 a").click()
+    expect(page.locator("h1")).to_contain_text("Payments fail")
+    assert [event["service"] for event in stage.api.sent] == ["api-gateway"] * 7
+
+
+def test_service_is_watched_over_time(page: Page, stage: Stage) -> None:
+    """From the list of services to one of them, and further back."""
+    stage.api.add_service("checkout", minutes=minute_records({90: {"FATAL": 3}, 2: {"ERROR": 4}}))
+    page.goto(f"{stage.url}/services")
+    page.get_by_role("link", name="checkout").click()
+    expect(page.locator("#rates .legend")).to_have_text(re.compile(r"ERROR\s*4\s*$"))
+
+    page.get_by_role("link", name="6 h").click()
+
+    expect(page.locator("#rates .legend")).to_contain_text("FATAL 3")
+    assert page.locator("#rates rect.fatal").count() == 1
+
+
+def test_pipeline_page_follows_by_itself(page: Page, stage: Stage) -> None:
+    """Lag and readiness change before one's eyes, without any event of an incident."""
+    page.clock.install()
+    open_live(page, f"{stage.url}/pipeline")
+    expect(page.locator("#processes .ready.no")).to_have_count(0)
+
+    stage.api.pipeline["services"][0] |= {"ready": False, "reasons": {"kafka": "away"}}
+    page.clock.run_for(5_000)
+
+    expect(page.locator("#processes .ready.no")).to_have_count(1)
+
+
+def press_until(page: Page, wanted: str, key: str = "Tab") -> list[str]:
+    """Press a key until the element `wanted` has the focus; gives every stop on the way."""
+    stops: list[str] = []
+    while not stops or stops[-1] != wanted:
+        page.keyboard.press(key)
+        stops.append(page.evaluate("document.activeElement.id || document.activeElement.pathname || ''"))
+        assert len(stops) < 60, f"no {wanted} among {stops}"
+    return stops
 
 
 def test_keyboard_reaches_everything(page: Page, stage: Stage) -> None:
@@ -233,28 +296,49 @@ def test_keyboard_reaches_everything(page: Page, stage: Stage) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
-    stops = []
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        stops.append(page.evaluate("document.activeElement.id || document.activeElement.pathname"))
-        if stops[-1] == "/incidents/1":
-            break
-    assert stops[:6] == ["tab-all", "tab-open", "tab-investigating", "tab-resolved", "tab-closed", "q"]
+    stops = press_until(page, "/incidents/1")
+    assert stops[:5] == ["tab-all", "tab-open", "tab-investigating", "tab-resolved", "tab-closed"]
+    assert stops[5:10] == ["tab-P1", "tab-P2", "tab-P3", "q", "service"]
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid", "the focus must show"
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/incidents/1$"))
-    page.locator("#to-resolved").focus()
+    press_until(page, "to-resolved")
     page.keyboard.press("Enter")
 
     expect(page.locator(".notice.good")).to_be_visible()
+
+
+def test_several_incidents_are_changed_by_keys_alone(page: Page, stage: Stage) -> None:
+    """Ticking by the space bar brings up the bar, which is the next stop after the list."""
+    stage.api.add()
+    page.goto(stage.url)
+    press_until(page, "tick-all")
+    page.keyboard.press("Space")
+    stops = press_until(page, "bulk-status")
+    assert "bulk-note" not in stops
+    page.keyboard.type("resolved")
+    press_until(page, "bulk-actor")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".notice.good")).to_contain_text("1 of 1 incidents was set to resolved")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_a_phone(new_page: NewPage, stage: Stage, scheme: str, complaints: Complaints) -> None:
     """No page scrolls sideways at 360 pixels, whatever the length of a word."""
     complaints.expect("404")
-    stage.api.add(service="x" * 100, summary="y" * 300, events=[event_record(0, "z" * 900)])
+    long = "x" * 100
+    stage.api.add(service=long, summary="y" * 300, events=[event_record(0, "z" * 900)])
+    stage.api.add_service(long, active_incidents=[{"id": 10**9, "severity": "P1", "status": "investigating"}])
+    stage.api.pipeline["consumers"] = [
+        {"group": long, "topic": long, "partition": 10**5, "current": 10**15, "end": 10**15, "lag": 10**15}
+    ]
+    stage.api.pipeline["services"][0] |= {"url": f"http://{long}", "ready": False, "reasons": {long: long}}
     page = new_page(viewport=PHONE, color_scheme=scheme)
 
-    for path in ("/", "/incidents/1", "/incidents/77", "/?q=nothing"):
+    for path in ("/", "/incidents/1", "/incidents/77", "/?q=nothing", "/services", f"/services/{long}", "/pipeline",
+                 f"/try?sent=1&service={long}"):  # fmt: skip
         page.goto(stage.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path

@@ -47,7 +47,10 @@ _HEADER: Final = (
 )
 
 Settings = dict[str, str]
+_NAMES: Final = {"error-burst", "timeouts", "surge"}
+_RULES: Final = Path(__file__).parent / "rules.yaml"
 _SETTINGS: Final[Settings] = {
+    "RULES": str(_RULES),
     "TOPIC_PARTITIONS": str(PARTITIONS),
     "KAFKA_SESSION_TIMEOUT_MS": str(int(SESSION_SECONDS * 1000)),
 }
@@ -104,7 +107,7 @@ def test_disturbances_change_nothing(calm: Pipeline, site: Site, report: list[st
     if LONG:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text("\n".join([*report, ""]))
-    assert len(undisturbed.outcome.incidents) > len(workload.prefix)
+    assert {incident["rule"] for incident in undisturbed.outcome.incidents.values()} == _NAMES
     assert len(undisturbed.outcome.events) == workload.events
     assert {code for _, code in storm.revived} <= {EXIT_CODE}, f"ended by themselves: {storm.revived}"
     assert not found, f"{len(found)} differences: " + "\n".join(found[:20])

@@ -22,7 +22,7 @@ class ClusterNode(ApacheKafka):
         self._voters = voters
         self._cluster_id = cluster_id
 
-    def _prepare(self) -> None:
+    def _make_ready(self) -> None:
         (self.home / "console.log").write_bytes(b"")
         (self.home / "server.properties").write_text(self._properties())
         if not (self.home / DATA_DIR / "meta.properties").exists():

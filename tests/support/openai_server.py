@@ -1,7 +1,6 @@
 """A local server with the OpenAI chat API that behaves or misbehaves as told, and keeps every body it was sent."""
 
 import json
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +13,14 @@ KEY: Final = "sk-local-test-key-of-no-worth"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the server sends: an HTTP status, and with 200 the text of the model."""
+    """What the server sends: an HTTP status, and with 200 the text of the model; `seconds` late."""
 
     text: str = ""
     status: int = 200
     finish_reason: str = "stop"
     seconds: float = 0.0
+    retry_after: str | None = None
+    output_tokens: int = 100
 
 
 Behaviour = Callable[[dict[str, Any]], Answer]
@@ -30,7 +31,12 @@ def events_in(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The events of the evidence block of a request, as the model sees them."""
     text = next(message["content"] for message in body["messages"] if message["role"] == "user")
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [line for line in lines if "text" in line]
+    return [line for line in lines if line["kind"] == "event"]
+
+
+def claim(event_id: str, quote: str, text: str = "The service cannot get database connections.") -> dict[str, str]:
+    """A sentence that rests on a quote."""
+    return {"claim": text, "id": event_id, "quote": quote}
 
 
 def analysis(body: dict[str, Any], **changes: Any) -> str:
@@ -39,10 +45,9 @@ def analysis(body: dict[str, Any], **changes: Any) -> str:
     good = {
         "category": "database_issue",
         "severity": "P1",
-        "summary": "The service cannot get database connections.",
         "recommended_actions": ["Check the pool.", "Check the database."],
         "confidence": 0.8,
-        "evidence": [{"id": first["id"], "quote": first["text"][:60]}],
+        "claims": [claim(first["id"], first["text"][:60])],
         "reason": "The events say so.",
     }
     return json.dumps(good | changes)
@@ -72,12 +77,6 @@ def cut_short(body: dict[str, Any]) -> Answer:
     """Half an answer."""
     text = analysis(body)
     return Answer(text[: len(text) // 2], finish_reason="length")
-
-
-def obedient(body: dict[str, Any]) -> Answer:
-    """Does what it reads: the last JSON object after `ANSWER` in the events is its answer."""
-    commands = re.findall(r"ANSWER (\{.*\})", "\n".join(event["text"] for event in events_in(body)))
-    return Answer(commands[-1] if commands else analysis(body))
 
 
 def in_turn(*behaviours: Behaviour) -> Behaviour:
@@ -143,6 +142,8 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
                 self.send_response(answer.status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
+                if answer.retry_after is not None:
+                    self.send_header("Retry-After", answer.retry_after)
                 self.end_headers()
                 self.wfile.write(body)
             except ConnectionError:
@@ -167,7 +168,11 @@ def _completion(answer: Answer) -> dict[str, Any]:
                 "message": {"role": "assistant", "content": answer.text},
             }
         ],
-        "usage": {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100},
+        "usage": {
+            "prompt_tokens": 1_000,
+            "completion_tokens": answer.output_tokens,
+            "total_tokens": 1_000 + answer.output_tokens,
+        },
     }
 
 

@@ -1,7 +1,6 @@
 // Keeps a page fresh without losing scroll, focus, selection or typed text. Every page works without it.
 "use strict";
 
-const POLL_LIVE = 30_000; // milliseconds; a safety net beside the stream
 const POLL_ALONE = 5_000;
 const REFRESH_GAP = 1_000; // a burst of changes is one refresh a second
 const AGE_TICK = 5_000;
@@ -9,6 +8,8 @@ const UNITS = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
 
 // ---- ages: the same words as presenting.age says on the server, by the server's clock
 
+const main = document.getElementById("main");
+const POLL_LIVE = Number(main.dataset.live) * 1_000; // milliseconds; what the stream does not tell of, and a net beside it
 const skew = Date.now() - Date.parse(document.documentElement.dataset.now);
 
 function age(moment) {
@@ -51,7 +52,9 @@ function sameTime(have, want) {
 function isInUse(element) {
   if (element.localName !== "form" && !element.hasAttribute("data-form")) return false;
   const typed = [...element.querySelectorAll("textarea, input:not([type=hidden])")];
+  const chosen = [...element.querySelectorAll("option")];
   return element.contains(document.activeElement) || typed.some((field) => field.value !== field.defaultValue) ||
+    chosen.some((option) => option.selected !== option.defaultSelected) ||
     Boolean(element.querySelector("textarea")?.value);
 }
 
@@ -128,8 +131,9 @@ async function refresh() {
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.title = fresh.title;
-    morph(document.getElementById("main"), fresh.getElementById("main"));
+    morph(main, fresh.getElementById("main"));
     tellAges();
+    tellChosen();
     if (isLive) tell("live", "live");
     else tell("polling", `every ${POLL_ALONE / 1000} s`);
   } catch {
@@ -139,6 +143,29 @@ async function refresh() {
     refreshSoon(isLive ? POLL_LIVE : POLL_ALONE);
   }
 }
+
+// ---- choosing several incidents
+
+function ticks() {
+  return [...document.querySelectorAll("tbody input[name=incident]")];
+}
+
+function tellChosen() {
+  const all = ticks();
+  const count = all.filter((tick) => tick.checked).length;
+  const chosen = document.getElementById("chosen");
+  if (!chosen) return;
+  const text = `${count} chosen`;
+  if (chosen.textContent !== text) chosen.textContent = text;
+  const every = document.getElementById("tick-all");
+  every.checked = count > 0 && count === all.length;
+  every.indeterminate = count > 0 && count < all.length;
+}
+
+main.addEventListener("change", (event) => {
+  if (event.target.id === "tick-all") for (const tick of ticks()) tick.checked = event.target.checked;
+  tellChosen();
+});
 
 // ---- the stream of changes; a hidden page gives its connection back
 
@@ -176,7 +203,8 @@ async function lookForApi(again) {
 
 // ---- start
 
-const main = document.getElementById("main");
+document.documentElement.classList.add("script");
+tellChosen();
 
 if (location.search.includes("changed=")) history.replaceState(null, "", location.pathname);
 if (main.hasAttribute("data-live")) {

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import signal
 import sys
@@ -17,7 +18,10 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from pydantic import SecretStr
 
+from analyzer_worker.litellm_adapter import MAX_ANSWER_TOKENS
 from analyzer_worker.worker import Worker
+from deploy.brokers.base import Broker
+from deploy.brokers.embedded import EmbeddedBroker
 from runtime.kafka import make_consumer, make_producer
 from runtime.settings import Settings
 from schemas.analysis import Analysis, AnalysisRequest
@@ -27,7 +31,7 @@ from schemas.identity import uuid7
 from schemas.incident import EventPosition, Incident
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, EVENTS, INCIDENTS
 from tests.support.brokers import both_brokers
-from tests.support.openai_server import KEY, Answer, OpenAIServer, failing, honest, running_server
+from tests.support.openai_server import KEY, Answer, OpenAIServer, analysis, failing, honest, running_server
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
@@ -161,9 +165,9 @@ async def test_rules_analyse_an_incident_from_its_events_text(
     """The analysis lies in the incident's partition and quotes its events."""
     async with working(kafka_settings):
         incident = await publish_incident(producer, *[POOL] * 5)
-        (analysis,) = await analyses.of(incident)
-    assert (analysis.category, analysis.severity, analysis.analysis_status) == ("database_issue", "P1", "done")
-    assert analysis.evidence[0].quote == POOL
+        (found,) = await analyses.of(incident)
+    assert (found.category, found.severity, found.analysis_status) == ("database_issue", "P1", "done")
+    assert found.evidence[0].quote == POOL
     assert analyses.partitions == {PARTITION}
 
 
@@ -198,9 +202,9 @@ async def test_events_that_are_gone_still_give_an_analysis(
     await producer.send_and_wait(INCIDENTS, b"{not an incident", key=b"k", partition=PARTITION)
     async with working(kafka_settings):
         incident = await publish_incident(producer, POOL, samples=[])
-        (analysis,) = await analyses.of(incident)
-    assert (analysis.category, analysis.evidence) == ("other", [])
-    assert "no longer kept" in analysis.reason
+        (found,) = await analyses.of(incident)
+    assert (found.category, found.evidence) == ("other", [])
+    assert "no longer kept" in found.reason
 
 
 async def test_a_request_analyses_again_with_its_id(
@@ -283,6 +287,96 @@ async def test_a_pending_analysis_is_taken_up_after_a_crash(
         await analyses.of(free, 2)
     assert second.analysis_status == "done"
     assert len(analyses.by_key[free.key]) == 2
+
+
+async def test_a_later_success_replaces_a_fallback(
+    with_model: Settings, server: OpenAIServer, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """Asked again after LLM_RETRY_DELAYS; by another worker once a record of the incident comes by."""
+    server.behaviour = failing(401)
+    settings = with_model.model_copy(update={"llm_retry_delays": "0,1"})
+    async with working(settings):
+        incident = await publish_incident(producer, *[POOL] * 5)
+        _, first, second = await analyses.of(incident, 3)
+    assert [(a.analysis_status, a.attempts) for a in (first, second)] == [("fallback", 1), ("fallback", 2)]
+    server.behaviour = honest
+    async with working(settings):
+        await publish_version(producer, msgspec.structs.replace(incident, version=2))
+        last = (await analyses.of(incident, 4))[-1]
+    assert (last.analyzed_by, last.analysis_status, last.attempts) == ("openai/gpt-4o-mini", "done", 0)
+
+
+async def test_an_incident_that_grows_or_changes_is_analysed_again(
+    with_model: Settings, server: OpenAIServer, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """At ten times its events, or with other messages among its first; where the model fails then, the old stands."""
+    async with working(with_model):
+        incident = await publish_incident(producer, *[POOL] * 5)
+        await analyses.of(incident, 2)
+        await publish_version(producer, msgspec.structs.replace(incident, version=2, event_count=49))
+        await publish_version(producer, msgspec.structs.replace(incident, version=3, event_count=50))
+        grown = (await analyses.of(incident, 3))[-1]
+        other = await publish_incident(producer, *[POOL] * 5, *["OutOfMemoryError: heap"] * 5)
+        early = msgspec.structs.replace(other, key=f"{other.key}-early", event_count=5, samples=other.samples[:5])
+        await publish_version(producer, early)
+        await analyses.of(early, 2)
+        late = msgspec.structs.replace(early, version=2, event_count=10, samples=other.samples)
+        await publish_version(producer, late)
+        changed = (await analyses.of(early, 3))[-1]
+        server.behaviour = failing(401)
+        await publish_version(producer, msgspec.structs.replace(incident, version=4, event_count=500))
+        await analyses.of(await publish_incident(producer, POOL), 2)
+    assert (grown.event_count, grown.analysis_status) == (50, "done")
+    assert (changed.event_count, len(changed.templates)) == (10, 2)
+    assert len(analyses.by_key[incident.key]) == 3
+
+
+async def test_a_storm_keeps_to_its_budget(  # noqa: PLR0917 - all of them are needed
+    broker: Broker,
+    with_model: Settings,
+    server: OpenAIServer,
+    database_url: str,
+    producer: AIOKafkaProducer,
+    analyses: Analyses,
+) -> None:
+    """1,000 incidents and money for ten calls: by rules all, by the model ten, and those that log the same share."""
+    if isinstance(broker, EmbeddedBroker):
+        pytest.skip("one broker is enough for what is about the budget")
+    server.bodies.clear()
+    server.behaviour = lambda body: Answer(analysis(body), output_tokens=MAX_ANSWER_TOKENS)
+    settings = with_model.model_copy(
+        update={
+            "llm_model": "openai/a-model-of-the-storm",
+            "llm_price_input_usd_per_million": 0.0,
+            "llm_price_output_usd_per_million": 1_000_000 / MAX_ANSWER_TOKENS,  # a dollar an answer
+            "llm_budget_usd_per_day": 10.5,
+            "database_url": database_url,
+        }
+    )
+    kinds = [f"{POOL} for tenant {chr(97 + number % 26)}{chr(97 + number // 26)}" for number in range(40)]
+    texts = [kinds[number % len(kinds)] for number in range(1_000)]
+    incidents = await asyncio.gather(*(publish_incident(producer, *[text] * 5) for text in texts))
+
+    async def all_settled() -> bool:
+        await analyses.poll()
+        return all(len(analyses.by_key.get(incident.key, [])) >= 2 for incident in incidents)
+
+    async with working(settings):
+        await eventually(all_settled, timeout=90, what="two analyses of each incident")
+    firsts = {analyses.by_key[incident.key][0].analysis_status for incident in incidents}
+    lasts = [analyses.by_key[incident.key][-1] for incident in incidents]
+    asked = [json.loads(body)["model"] for body in server.bodies]
+    assert asked == ["a-model-of-the-storm"] * 10
+    assert firsts == {"pending"}
+    assert {last.analysis_status for last in lasts} == {"done", "skipped_budget"}
+    # Incidents of other tests may come by again and be asked about too.
+    every = [found for of_one in analyses.by_key.values() for found in of_one]
+    own = [found for found in every if found.analyzed_by == settings.llm_model and found.shared_with is None]
+    sharing = [last for last in lasts if last.shared_with is not None]
+    assert len(own) == 10
+    assert len(sharing) >= 9 * (1_000 // len(kinds) - 1)
+    assert {last.shared_with for last in sharing} <= {found.incident_key for found in own}
+    assert all("LLM_BUDGET_USD_PER_DAY" in last.reason for last in lasts if last.analysis_status == "skipped_budget")
 
 
 async def test_readiness_follows_the_broker(kafka_settings: Settings) -> None:

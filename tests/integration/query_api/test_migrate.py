@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from query_api.migrate import _engine, empty_view, migrate
+from query_api.migrate import _engine, alembic_config, empty_view, migrate
 from query_api.models import METADATA
 from tests.unit.query_api.view_records import Fill, Log, Rows, event, incident
 
@@ -79,3 +80,32 @@ async def test_emptied_view_fills_again(view_url: str, fill: Fill, rows: Rows) -
     await fill(log)
 
     assert await rows("SELECT id FROM incidents") == [{"id": 1}]
+
+
+async def test_events_of_before_are_counted_when_counting_begins(view_url: str, rows: Rows) -> None:
+    """A view from before migration 0003 has its services, and the counts of the last days, from the first moment."""
+    await rows(
+        """
+        INSERT INTO events (partition, record_offset, idx, id, service, level, message, event_time)
+        SELECT 0, n, 0, 'e' || n, 'cart', 'ERROR', 'm', now() - make_interval(days => n) FROM generate_series(0, 8) n
+        """
+    )
+    engine = _engine(view_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(_downgrade)
+    await engine.dispose()
+
+    await migrate(view_url)
+
+    assert await rows("SELECT service, first_event_at < last_event_at AS grew FROM services") == [
+        {"service": "cart", "grew": True}
+    ]
+    assert await rows("SELECT sum(events)::int AS events, count(*) AS minutes FROM service_minutes") == [
+        {"events": 7, "minutes": 7}
+    ]
+
+
+def _downgrade(connection: Connection) -> None:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.downgrade(config, "0002")

@@ -235,3 +235,18 @@ async def test_a_service_that_never_sent_anything_is_not_found(api: httpx2.Async
     """Which is told from one that is silent in the time asked about."""
     answer = await api.get("/api/v1/services/nobody/events")
     assert (answer.status_code, answer.json()["detail"]) == (404, "No event of service nobody is known")
+
+
+async def test_an_event_stands_under_an_incident_of_each_rule(api: httpx2.AsyncClient, fill: Fill) -> None:
+    """Whichever was told first, and told again; elsewhere the event names the first of them."""
+    log = Log()
+    log.events(event(1))
+    log.incidents(incident("a"), incident("b", rule="timeouts"))
+    for key in ("b", "a"):
+        log.links(key, AttachedEvent(0, 0, START))
+    await fill(log)
+
+    ids = {item["key"]: item["id"] for item in (await api.get(INCIDENTS)).json()}
+    under = [(await api.get(f"{EVENTS}?incident_id={ids[key]}")).json() for key in ("a", "b")]
+    assert [[found["id"] for found in events] for events in under] == [["e1"], ["e1"]]
+    assert [found["incident_id"] for found in (await api.get(EVENTS)).json()] == [min(ids.values())]

@@ -1,4 +1,4 @@
-"""Changing a status: acknowledged by Kafka before the answer, shown at once, confirmed by the processor."""
+"""What people change: acknowledged by Kafka before the answer, shown at once, and there after a rebuild of the view."""
 
 import asyncio
 import time
@@ -11,15 +11,16 @@ from aiokafka import AIOKafkaConsumer
 
 from runtime.kafka import make_consumer, make_producer
 from runtime.settings import Settings
-from schemas.codec import decode_analysis_request, decode_status_change, encode
+from schemas.codec import decode_analysis_request, decode_correction, decode_status_change, encode
+from schemas.correction import Correction
 from schemas.incident import Change, Incident
 from schemas.placement import home_partition
 from schemas.status_change import StatusChange
-from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, INCIDENT_STATUS, INCIDENTS
+from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, CORRECTIONS, INCIDENT_STATUS, INCIDENTS
 from tests.integration.query_api.conftest import Serve
 from tests.integration.query_api.running import materializing
 from tests.support.waiting import eventually
-from tests.unit.query_api.view_records import OPENED, analysis, incident
+from tests.unit.query_api.view_records import OPENED, Rows, analysis, incident
 
 pytestmark = pytest.mark.apache_kafka
 
@@ -45,6 +46,15 @@ class Pipeline:
     async def patch(self, status: str, **headers: str) -> httpx2.Response:
         """Change the status over HTTP."""
         return await self.api.patch(f"/api/v1/incidents/{self.id}/status", json={"status": status}, headers=headers)
+
+    async def correct(self, body: dict[str, Any], **headers: str) -> httpx2.Response:
+        """Correct the analysis over HTTP."""
+        return await self.api.patch(f"/api/v1/incidents/{self.id}/analysis", json=body, headers=headers)
+
+    async def shown(self) -> tuple[str, str]:
+        """Category and severity as lists show them."""
+        detail = await self.detail()
+        return detail["category"], detail["severity"]
 
     async def detail(self) -> dict[str, Any]:
         """The incident over HTTP."""
@@ -218,3 +228,93 @@ async def test_without_kafka_nothing_changes(pipeline: Pipeline, serve: Serve, s
     assert [(a.status_code, a.headers["retry-after"]) for a in (change, request)] == [(503, "5")] * 2
     assert "nothing was changed" in change.json()["detail"]
     assert (await pipeline.detail())["status"] == "open"
+
+
+async def test_a_correction_is_kept_beside_the_analysis(pipeline: Pipeline) -> None:
+    """In Kafka before the answer; lists and filters show what was corrected, and no later analysis changes that."""
+    await pipeline.analyse(revision=1, category="database_issue", severity="P2")
+
+    async def analysed() -> bool:
+        return await pipeline.shown() == ("database_issue", "P2")
+
+    await eventually(analysed, what="the analysis")
+    body = {"category": "network_issue", "severity": "P3", "note": "a switch"}
+    answer = await pipeline.correct(body, **{"X-Actor": "ada"})
+    (record,) = [r for r in map(_correction, await pipeline.read(CORRECTIONS)) if r.incident_key == pipeline.key]
+    assert (record.category, record.severity, record.actor, record.note) == ("network_issue", "P3", "ada", "a switch")
+    assert answer.json() == {
+        "message": "Analysis corrected successfully",
+        "incident_id": pipeline.id,
+        "category": "network_issue",
+        "severity": "P3",
+    }
+    await pipeline.analyse(revision=2, category="memory_issue", severity="P1", summary="newer")
+
+    async def analysed_again() -> bool:
+        return bool((await pipeline.detail())["summary"] == "newer")
+
+    await eventually(analysed_again, what="the later analysis")
+    detail = await pipeline.detail()
+    assert await pipeline.shown() == ("network_issue", "P3")
+    assert (detail["analysis"]["category"], detail["analysis"]["severity"]) == ("memory_issue", "P1")
+    assert (detail["correction"]["actor"], detail["correction"]["note"]) == ("ada", "a switch")
+    assert [(e["what"], e["reason"]) for e in detail["timeline"]][-1] == (
+        "corrected",
+        "category is network_issue and severity is P3",
+    )
+    found = (await pipeline.api.get("/api/v1/incidents?category=network_issue&severity=P3&limit=1000")).json()
+    assert pipeline.key in [incident["key"] for incident in found]
+
+
+def _correction(record: Any) -> Correction:
+    return decode_correction(record.value)
+
+
+async def test_corrections_survive_a_rebuild_of_the_view(pipeline: Pipeline, settings: Settings, rows: Rows) -> None:
+    """They come from the topic, before the incident or after it; one that was taken back stays so."""
+    await pipeline.correct({"severity": "P1"})
+    await pipeline.correct({"category": "disk_issue"})
+    assert await pipeline.shown() == ("disk_issue", "P1")
+    await pipeline.correct({"severity": None})
+    before = await pipeline.detail()
+    await rows("TRUNCATE incidents, corrections, consumer_offsets")
+
+    async with materializing(settings):
+
+        async def rebuilt() -> bool:
+            found = await rows(f"SELECT category FROM incidents WHERE key = '{pipeline.key}'")
+            return found == [{"category": "disk_issue"}]
+
+        await eventually(rebuilt, what="the view")
+    after = await rows(f"SELECT category, severity, correction_id FROM incidents WHERE key = '{pipeline.key}'")
+    newest = await rows(f"SELECT change_id FROM corrections WHERE incident_key = '{pipeline.key}' ORDER BY at DESC")
+    assert [(row["category"], row["severity"]) for row in after] == [(before["category"], before["severity"])]
+    assert (len(newest), newest[0]["change_id"]) == (3, after[0]["correction_id"])
+
+
+async def test_two_who_correct_at_once_do_not_overlook_each_other(pipeline: Pipeline) -> None:
+    """The ETag changes with a correction: whoever saw the old one is refused."""
+    tag = (await pipeline.api.get(f"/api/v1/incidents/{pipeline.id}")).headers["etag"]
+    first = await pipeline.correct({"severity": "P1"}, **{"If-Match": tag})
+    second = await pipeline.correct({"severity": "P2"}, **{"If-Match": tag})
+    assert (first.status_code, second.status_code) == (200, 412)
+    third = await pipeline.correct({"severity": "P2"}, **{"If-Match": first.headers["etag"]})
+    assert third.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        ({}, 400, "category or severity is required in the request body"),
+        ([], 400, "category or severity is required in the request body"),
+        ({"severity": "P0"}, 422, "severity: expected null or one of: P1, P2, P3"),
+        ({"category": ["disk_issue"]}, 422, "category: expected null or one of: database_issue"),
+        ({"severity": "P1", "note": 7}, 422, "note: expected a string of at most 4000 characters"),
+    ],
+)
+async def test_what_corrects_nothing_is_told(pipeline: Pipeline, body: Any, status: int, detail: str) -> None:
+    """In a sentence, and nothing is written."""
+    answer = await pipeline.correct(body)
+    assert answer.status_code == status
+    assert answer.json()["detail"].startswith(detail)
+    assert (await pipeline.detail())["correction"] is None

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer_worker.answer import Claim, ModelAnswer, check_answer, parse_answer
+from analyzer_worker.evidence.facts import SentEvent
 from analyzer_worker.litellm_adapter import Reply
 from analyzer_worker.model_errors import ModelError, Permanent, Unusable
-from analyzer_worker.prompt import SentEvent
 from analyzer_worker.verdict import Sample
-from schemas.analysis import Severity
+from schemas.analysis import Evidence, Severity
 
 LOGIN = Sample("id-1", "ERROR", "login of a@b.de failed twice", 0)
 SENT = [SentEvent("e1", "login of <redacted:email> failed twice", LOGIN, 1)]
 GOOD = ModelAnswer(
-    "authentication_issue", "P2", "Logins fail.", ["Look."], 0.5, [Claim("e1", "failed twice")], "It says so."
+    "authentication_issue", "P2", [Claim("Logins fail.", "e1", "failed twice")], ["Look."], 0.5, "It says so."
 )
 
 
@@ -44,8 +44,8 @@ def test_the_agreed_form_is_read() -> None:
         as_json(GOOD, severity="P0"),
         as_json(GOOD, confidence=1.5),
         as_json(GOOD, confidence="high"),
-        as_json(GOOD, recommended_actions=[]),
-        as_json(GOOD, summary=""),
+        as_json(GOOD, claims=[{"claim": "Logins fail.", "id": "e1"}]),
+        as_json(GOOD, claims=[{"claim": "x", "id": "e1", "quote": "failed"}] * 51),
         as_json(GOOD, more=1),
         as_json(GOOD) + "{}",
         "\ud800",
@@ -91,19 +91,48 @@ def checked(answer: ModelAnswer, floor: Severity = "P3") -> tuple[list[tuple[str
 )
 def test_a_quote_stands_in_what_was_sent_and_in_the_message(quote: str, kept: str | None) -> None:
     """Placeholders are cut off; what was not sent cannot be quoted."""
-    answer = msgspec.structs.replace(GOOD, category="other", evidence=[Claim("e1", quote)])
+    answer = msgspec.structs.replace(GOOD, category="inconclusive", claims=[Claim("Logins fail.", "e1", quote)])
     assert checked(answer)[:2] == (([("id-1", kept)], 0) if kept else ([], 1))
 
 
-def test_forged_claims_are_dropped_and_counted() -> None:
-    """An unknown event is no event; where nothing is left there is no analysis."""
-    forged = Claim("e7", "failed twice")
-    assert checked(msgspec.structs.replace(GOOD, evidence=[*GOOD.evidence, forged]))[:2] == (
-        [("id-1", "failed twice")],
-        1,
+FORGED = Claim("All data is lost.", "e7", "failed twice")
+
+
+@pytest.mark.parametrize(
+    "forged", [FORGED, Claim("All data is lost.", "e1", "all data is lost"), Claim(" \u200b", "e1", "failed twice")]
+)
+def test_forged_claims_are_dropped_and_counted(forged: Claim) -> None:
+    """An unknown event is no event, and a claim without a word is no claim; what is dropped is shown nowhere."""
+    result = check_answer(
+        msgspec.structs.replace(GOOD, claims=[forged, *GOOD.claims]), SENT, floor="P3", model="m", cost_usd=0
     )
+    assert result.dropped == 1
+    assert result.verdict.evidence == [Evidence("id-1", "failed twice")]
+    assert result.verdict.summary == "Logins fail."
     with pytest.raises(Unusable):
-        checked(msgspec.structs.replace(GOOD, evidence=[forged]))
+        checked(msgspec.structs.replace(GOOD, claims=[forged]))
+
+
+@pytest.mark.parametrize("actions", [[], [" \u200b"]])
+def test_an_answer_without_anything_to_do_is_unusable(actions: list[str]) -> None:
+    """It can be repaired once."""
+    with pytest.raises(Unusable):
+        checked(msgspec.structs.replace(GOOD, recommended_actions=actions))
+
+
+def test_inconclusive_is_an_answer() -> None:
+    """It is said to be that, in the closed list of categories, with little confidence and never below the floor."""
+    answer = msgspec.structs.replace(
+        GOOD, category="inconclusive", claims=[], recommended_actions=[], confidence=1.0, severity="P3"
+    )
+    verdict = check_answer(answer, SENT, floor="P2", model="m", cost_usd=0).verdict
+    assert (verdict.category, verdict.severity, verdict.confidence) == ("other", "P2", 0.1)
+    assert verdict.summary == "Inconclusive: the events do not tell what causes them."
+    assert len(verdict.recommended_actions) == 1
+    known = check_answer(
+        msgspec.structs.replace(answer, claims=GOOD.claims), SENT, floor="P3", model="m", cost_usd=0
+    ).verdict
+    assert known.summary == "Inconclusive: Logins fail."
 
 
 @pytest.mark.parametrize(
@@ -115,9 +144,13 @@ def test_severity_never_falls_below_the_floor(said: Severity, floor: Severity, r
 
 
 def test_texts_are_bounded_and_visible() -> None:
-    """Long summaries and actions are cut, empty ones left out, unseen characters taken away."""
-    answer = msgspec.structs.replace(GOOD, summary="x" * 5_000, recommended_actions=["a\u202eb", " ", *["y" * 900] * 9])
+    """Long claims, reasons and actions are cut, empty ones left out, unseen characters taken away."""
+    claims = [Claim(letter * 5_000, "e1", "failed twice") for letter in "xyz"]
+    answer = msgspec.structs.replace(
+        GOOD, claims=claims, reason="z" * 5_000, recommended_actions=["a\u202eb", " ", *["y" * 900] * 9]
+    )
     verdict = check_answer(answer, SENT, floor="P3", model="m", cost_usd=0).verdict
     assert len(verdict.summary) == 600
+    assert len(verdict.reason) < 700
     assert verdict.recommended_actions[0] == "ab"
     assert [len(action) for action in verdict.recommended_actions[1:]] == [300] * 5

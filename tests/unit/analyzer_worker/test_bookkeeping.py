@@ -3,15 +3,18 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
-from analyzer_worker.decisions import Step, next_step
+from analyzer_worker.answering import Answering
+from analyzer_worker.decisions import Step, has_new_templates, next_step
 from analyzer_worker.desk import Job, ModelDesk, Outcome
 from analyzer_worker.litellm_adapter import Message, Reply
-from analyzer_worker.memory import Memory
+from analyzer_worker.memory import Known, Memory
 from analyzer_worker.model import Model
 from analyzer_worker.progress import Progress
 from analyzer_worker.rules import analyze_by_rules
+from analyzer_worker.spending.price import FREE, Price
 from analyzer_worker.verdict import to_analysis
 from schemas.analysis import AnalysisStatus
 from schemas.incident import Incident
@@ -45,7 +48,33 @@ def test_what_a_record_calls_for(
     record: Incident, known: AnalysisStatus | None, *, with_model: bool, step: Step
 ) -> None:
     """Once by rules, once by the model, and an interrupted model's part again."""
-    assert next_step(record, known, with_model=with_model) == step
+    assert next_step(record, Known(known, 1, 5) if known else None, with_model=with_model) == step
+
+
+@pytest.mark.parametrize(
+    ("events", "analysed", "step"),
+    [
+        (49, 5, "look"),
+        (50, 5, "again"),
+        (9, 5, "nothing"),
+        (10, 5, "look"),
+        (60, 30, "nothing"),
+        (300, 30, "again"),
+        (5_000, 0, "nothing"),
+    ],
+)
+def test_an_incident_that_has_grown_is_analysed_again(events: int, analysed: int, step: Step) -> None:
+    """At ten times the events; at twice as many its first events are looked at, while there can be others."""
+    grown = msgspec.structs.replace(incident(version=2), event_count=events)
+    for status in ("done", "fallback", "skipped_budget"):
+        assert next_step(grown, Known(status, 1, analysed), with_model=True) == step
+
+
+def test_only_templates_that_were_not_analysed_count_as_new() -> None:
+    """Fewer are no news."""
+    known = Known("done", 1, 5, templates=frozenset({"a", "b"}))
+    assert not has_new_templates(known, ["a"])
+    assert has_new_templates(known, ["a", "c"])
 
 
 def test_only_finished_work_is_committed() -> None:
@@ -71,11 +100,13 @@ def test_memory_is_bounded_and_keeps_the_newest() -> None:
     rules = analyze_by_rules(incident(), [])
     memory.learn(to_analysis(rules, incident("a"), "done", revision=5, latency_ms=0))
     memory.learn(to_analysis(rules, incident("a"), "pending", revision=4, latency_ms=0))
-    assert memory.status("a") == "done"
+    known = memory.known("a")
+    assert known is not None
+    assert known.status == "done"
     assert (memory.next_revision("a", 3), memory.next_revision("a", 9), memory.next_revision("b", 3)) == (6, 9, 3)
     for key in ("b", "c"):
         memory.learn(to_analysis(rules, incident(key), "done", revision=1, latency_ms=0))
-    assert memory.status("a") is None
+    assert memory.known("a") is None
     memory.remember(incident("a", version=2))
     memory.remember(incident("a", version=1))
     assert memory.incident("a") == incident("a", version=2)
@@ -88,6 +119,10 @@ class Broken:
 
     async def prepare(self) -> None:
         """Nothing to load."""
+
+    def price(self) -> Price | None:
+        """It costs nothing."""
+        return FREE
 
     async def complete(self, messages: list[Message], schema: dict[str, Any], timeout: float) -> Reply:  # noqa: ASYNC109 - as in Completion
         """Break."""
@@ -104,7 +139,7 @@ async def test_the_desk_is_bounded_and_survives_a_fault() -> None:
         if len(finished) == 2:
             both.set()
 
-    desk = ModelDesk(Model(Broken(), deadline=5), finish, max_waiting=2)
+    desk = ModelDesk(Answering(Model(Broken(), deadline=5)), finish, max_waiting=2)
     jobs = [Job(incident(key), [], analyze_by_rules(incident(key), []), None, [(PLACE, 0)]) for key in "abc"]
     assert [desk.submit(job) for job in jobs] == [True, True, False]
     assert desk.join("a", None, (PLACE, 4))

@@ -125,6 +125,16 @@ def test_words_inside_words_mean_nothing(message: str, not_this: str) -> None:
         (["Rate limit exceeded"], "P3"),
         (["duplicate key value violates unique constraint"], "P3"),
         (["something odd"], "P3"),
+        (["no instance of mailer is left"], "P1"),
+        (["nobody can open the page"], "P1"),
+        (["new connections are not accepted"], "P1"),
+        (["utility power gone in room 3"], "P1"),
+        (["power supply 2 lost its redundancy"], "P3"),
+        (["session cookie stolen"], "P1"),
+        (["tables truncated by a test"], "P1"),
+        (["no space left on device, array degraded"], "P1"),
+        (["RAID array md0 is degraded"], "P2"),
+        (["RateLimitError from the provider"], "P2"),
     ],
 )
 def test_severity_comes_from_what_the_messages_say(messages: list[str], severity: str) -> None:
@@ -164,6 +174,17 @@ def test_a_majority_decides_and_doubt_lowers_confidence() -> None:
     mixed = analyze_by_rules(incident(), samples(*["no space left on device"] * 3, "invalid credentials"))
     assert (clear.category, mixed.category) == ("disk_issue", "disk_issue")
     assert mixed.confidence < clear.confidence
+
+
+def test_the_reason_names_what_decided_and_what_came_second() -> None:
+    """A person can follow the choice: phrases, how many events, scores of the first two categories."""
+    mixed = analyze_by_rules(incident(), samples(*["no space left on device"] * 3, "invalid credentials"))
+    assert mixed.reason == (
+        "Found “no space left” in 3 of 4 sampled events: disk_issue 18, second authentication_issue 6. "
+        "Severity P1: there is no space left."
+    )
+    clear = analyze_by_rules(incident(), samples("no space left on device"))
+    assert "disk_issue 6, nothing speaks for another category." in clear.reason
 
 
 def test_exceptions_that_no_pattern_knows_are_application_errors() -> None:
@@ -222,3 +243,14 @@ def test_hostile_text_takes_linear_time(hostile: str) -> None:
     started = time.process_time()
     analyze_by_rules(incident(), samples(hostile[:MAX_TEXT] + "x"))
     assert time.process_time() - started < 1
+
+
+def test_what_is_logged_beside_an_incident_makes_it_no_less_severe() -> None:
+    """Five events of a severe kind stay that among any number of others; four are no incident of their own."""
+    flood = [f"note {number}" for number in range(100)]
+    pool = ["Database connection pool exhausted"] * 5
+    assert analyze_by_rules(incident(), samples(*pool)).severity == "P1"
+    among = analyze_by_rules(incident(), samples(*flood, *pool))
+    assert (among.category, among.severity) == ("other", "P1")
+    assert "5 events beside it speak for database_issue" in among.reason
+    assert analyze_by_rules(incident(), samples(*flood, *pool[:4])).severity == "P3"

@@ -27,7 +27,17 @@ def test_help_lists_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 @pytest.mark.parametrize(
-    "command", [*COMMANDS, "incidents list", "incidents show", "incidents set", "dlq list", "rules check", "rules test"]
+    "command",
+    [
+        *COMMANDS,
+        "incidents list",
+        "incidents show",
+        "incidents set",
+        "incidents correct",
+        "dlq list",
+        "rules check",
+        "rules test",
+    ],
 )
 def test_every_command_has_help(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

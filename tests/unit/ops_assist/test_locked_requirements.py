@@ -55,6 +55,10 @@ def test_every_pin_has_hashes_and_no_place(lock: str) -> None:
     assert len(_pins(lock)) <= text.count("--hash=sha256:")
 
 
+OPTIONAL = {"xllamacpp"}
+"""What a script for people with a model of their own imports; its docstring says how to get it."""
+
+
 def _imported(package: str) -> set[str]:
     """The top-level modules that a package of ours imports."""
     nodes = (node for path in (ROOT / package).rglob("*.py") for node in ast.walk(ast.parse(path.read_text())))
@@ -83,4 +87,4 @@ def test_every_import_is_of_a_dependency_that_is_named(packages: tuple[str, ...]
         for module in _imported(package)
         if not named & {canonicalize_name(name) for name in of_module.get(module, [])}
     }
-    assert unnamed == set()
+    assert unnamed <= OPTIONAL

@@ -1,35 +1,20 @@
 """`ops-assist rules check` and `ops-assist rules test`: what they print and how they exit."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from ops_assist.cli import main
+from tests.support.command import Run
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 RULE = "rules:\n- {name: a, kind: count, window: 1m, threshold: 2}\n"
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Run":
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command in this process."""
-    return Run(monkeypatch, capsys)
-
-
-class Run:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch = monkeypatch
-        self.capsys = capsys
-
-    def __call__(self, *arguments: object) -> tuple[object, str, str]:
-        """Exit code, stdout and stderr of `ops-assist rules` with these arguments."""
-        self.monkeypatch.setattr(sys, "argv", ["ops-assist", "rules", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = self.capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+    return Run(monkeypatch, capsys, "rules")
 
 
 def test_check_shows_the_rules(run: Run) -> None:

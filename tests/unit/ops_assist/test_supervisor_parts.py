@@ -19,6 +19,7 @@ from ops_assist.supervisor.service_log import ServiceLog
 from ops_assist.supervisor.state_lock import state_lock
 from ops_assist.supervisor.waiting import stop_signals, together, unless
 from runtime.settings import Settings, load_settings
+from tests.support.hostile_lines import hostile_lines
 
 RUNNING = Running(
     pid=1,
@@ -103,6 +104,13 @@ class TestScreen:
     def test_text_of_logs_cannot_steer_the_terminal(self) -> None:
         """Escape sequences and line ends are taken out."""
         assert safe("a\x1b[2Jb\nc\x9b") == "a\N{REPLACEMENT CHARACTER}[2Jb c\N{REPLACEMENT CHARACTER}"
+
+    def test_hostile_lines_are_one_line_of_what_is_seen(self) -> None:
+        """No control, bidirectional, zero-width or tag character of the whole corpus reaches the terminal."""
+        for line in hostile_lines():
+            shown = safe(line.text)
+            assert "\n" not in shown
+            assert not set(shown) & set("\x00\x07\x1b\u202e\u202d\u2066\u2067\u200b\u200f\ufeff\xad\U000e0069")
 
 
 class TestServiceLog:

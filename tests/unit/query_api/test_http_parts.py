@@ -187,7 +187,7 @@ def test_answers_keep_their_documented_shape() -> None:
     summary = incident_summary(_row())
     event: dict[str, Any] = {"id": "e", "service": "s", "level": "ERROR", "message": "m", "event_time": AT}
     events = [(EventRow(**event), 1)]
-    detail = incident_detail(_row(previous_key="k0"), analysis=None, events=events, related={"k0": 9})
+    detail = incident_detail(_row(previous_key="k0"), analysis=None, corrections=[], events=events, related={"k0": 9})
 
     assert set(summary) == set(IncidentAnswer.model_fields) == set(INCIDENT)
     assert set(detail) == set(IncidentDetailAnswer.model_fields) == set(DETAIL)

@@ -184,7 +184,7 @@ def micros(seconds: int) -> int:
     return seconds * MICROSECONDS
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(plan=plans())
 def test_every_kind_gives_the_in_order_incidents(plan: Plan) -> None:
     """All kinds at once, out of order within each one's lateness, with repeats, in any batches."""
@@ -203,7 +203,7 @@ def test_every_kind_gives_the_in_order_incidents(plan: Plan) -> None:
     assert links == {key: i.event_count for key, i in played.incidents.items() if key not in merged}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(plan=plans())
 def test_what_is_not_kept_is_counted_all_the_same(plan: Plan) -> None:
     """With room for three events of a window: the same counts, first and last event times."""

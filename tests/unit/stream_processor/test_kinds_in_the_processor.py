@@ -188,7 +188,7 @@ async def play(history: Sequence[Step], dice: random.Random | None) -> Setup:
 histories = st.integers(2, 40).flatmap(lambda size: st.lists(steps, min_size=size, max_size=size))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(history=histories, seed=st.integers(0, 2**32))
 async def test_crashes_and_batches_change_nothing_for_any_kind(history: list[Step], seed: int) -> None:
     """Cut off within any publishing or writing, redelivered, in other batches: the same records, and no other."""
@@ -206,7 +206,7 @@ def late_ones(setup: Setup) -> set[bytes | None]:
     return {letter.value for letter in setup.publisher.to(EVENTS_LATE)}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(history=histories, batch=st.integers(1, 40))
 async def test_silence_is_what_the_records_tell(history: list[Step], batch: int) -> None:
     """Absence as counted by hand from append times, whatever the batches; ticks count as much as events."""

@@ -1,7 +1,7 @@
 """The HTTP API as the dashboard needs it, in memory: CONTRACT 5's answers without a database or a broker."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -92,6 +92,52 @@ def event_record(number: int, message: str = "QueuePool limit of size 20 reached
     }
 
 
+def minute_records(counts: Mapping[int, Mapping[str, int]]) -> list[Record]:
+    """Events by level of minutes, each given by how many minutes ago it was."""
+    this = datetime.now(UTC).replace(second=0, microsecond=0)
+    return [
+        {"minute": to_rfc3339(to_micros(this - timedelta(minutes=ago))), "by_level": dict(by_level)}
+        for ago, by_level in sorted(counts.items(), reverse=True)
+    ]
+
+
+def service_record(service: str, **changes: Any) -> Record:
+    """A service as the API gives it."""
+    record: Record = {
+        "service": service,
+        "first_event_at": moment(90_000),
+        "last_event_at": moment(20),
+        "active_incidents": [],
+        "by_level": {"ERROR": 7, "INFO": 240},
+        "minutes": minute_records({3: {"ERROR": 5, "INFO": 120}, 2: {"ERROR": 2, "INFO": 120}}),
+    }
+    return record | changes
+
+
+def pipeline_record(**changes: Any) -> Record:
+    """The pipeline as the API gives it: all is well."""
+    names = ("api", "stream_processor", "materializer", "analyzer_worker")
+    record: Record = {
+        "at": moment(1),
+        "services": [
+            {"service": name, "url": f"http://127.0.0.1:{8000 + number}", "ready": True, "reasons": {}}
+            for number, name in enumerate(names)
+        ],
+        "consumers": [
+            {"group": group, "topic": topic, "partition": partition, "current": 1_204, "end": 1_204 + lag, "lag": lag}
+            for group, topic, partition, lag in (
+                ("ops-materializer", "ops.events", 0, 0),
+                ("ops-materializer", "ops.events", 1, 12),
+                ("ops-processor", "ops.events", 0, 0),
+            )
+        ],
+        "consumers_unavailable": None,
+        "ledger": {"below_level": 24_010, "attached": 519, "opened": 6},
+        "dead_letters": {},
+    }
+    return record | changes
+
+
 @dataclass
 class Call:
     """One request that the API got."""
@@ -101,6 +147,8 @@ class Call:
     params: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    services: Sequence[str] = ()
+    """All values of the parameter `service`, which may be given several times."""
 
 
 @dataclass
@@ -122,6 +170,13 @@ class FakeApi:
     """Holds incidents and answers for them; tests change `incidents` as the pipeline would."""
 
     incidents: dict[int, Record] = field(default_factory=dict)
+    services: dict[str, Record] = field(default_factory=dict)
+    explanations: dict[str, Record | Reply] = field(default_factory=dict)
+    similar: dict[int, list[Record]] = field(default_factory=dict)
+    pipeline: Record = field(default_factory=pipeline_record)
+    sent: list[Record] = field(default_factory=list)
+    refusal: Reply | None = None
+    """What the gateway answers instead of taking events."""
     is_away: bool = False
     calls: list[Call] = field(default_factory=list)
 
@@ -132,20 +187,47 @@ class FakeApi:
         self.incidents[incident_id] = record
         return record
 
+    def add_service(self, service: str, **changes: Any) -> Record:
+        """Add a service with errors in the last minutes."""
+        record = service_record(service, **changes)
+        self.services[service] = record
+        return record
+
     def answer(self, call: Call) -> Reply:
         """Answer one request."""
         self.calls.append(call)
+        routes = {
+            "/health": lambda: Reply(200, {"status": "healthy", "environment": "test"}),
+            "/api/v1/incidents": lambda: self._list(call),
+            "/api/v1/incidents/counts": lambda: self._counts(call),
+            "/api/v1/events": lambda: self._events(call),
+            "/api/v1/events/batch": lambda: self._take(call),
+            "/api/v1/services": lambda: self._services(call),
+            "/api/v1/pipeline": lambda: Reply(200, self.pipeline),
+        }
+        if call.path in routes:
+            return routes[call.path]()
+        if call.path.startswith("/api/v1/services/"):
+            name = unquote(call.path.removeprefix("/api/v1/services/").removesuffix("/explain"))
+            found = self.explanations.get(name)
+            return found if isinstance(found, Reply) else _explained(name, found)
+        return self._one(call)
+
+    def _one(self, call: Call) -> Reply:
         parts = call.path.strip("/").split("/")
-        if call.path == "/health":
-            return Reply(200, {"status": "healthy", "environment": "test"})
-        if call.path == "/api/v1/incidents":
-            return self._list(call)
         incident = self.incidents.get(int(parts[3])) if len(parts) > 3 and parts[3].isdecimal() else None
         if incident is None:
             return problem(404, f"There is no incident {parts[-1]}")
+        if parts[-1] == "similar":
+            found = self.similar.get(incident["id"])
+            return (
+                problem(404, "There is no such route")
+                if found is None
+                else Reply(200, {"method": "vector", "similar": found})
+            )
         if call.method == "PATCH":
-            return self._change(incident, call)
-        return Reply(200, incident, {"ETag": etag(incident)})
+            return self._correct(incident, call) if parts[-1] == "analysis" else self._change(incident, call)
+        return Reply(200, incident | {"events": incident["events"][:100]}, {"ETag": etag(incident)})
 
     def transport(self) -> httpx.MockTransport:
         """A transport for the dashboard's client."""
@@ -154,9 +236,9 @@ class FakeApi:
             if self.is_away:
                 raise httpx.ConnectError("Connection refused", request=request)
             params = dict(request.url.params)
-            reply = self.answer(
-                Call(request.method, request.url.path, params, _decoded(request.headers), request.content)
-            )
+            names = request.url.params.get_list("service")
+            headers = _decoded(request.headers)
+            reply = self.answer(Call(request.method, request.url.path, params, headers, request.content, names))
             return httpx.Response(reply.status, headers=reply.headers, json=reply.body)
 
         return httpx.MockTransport(handle)
@@ -169,6 +251,51 @@ class FakeApi:
         skip, limit = int(call.params.get("skip", 0)), int(call.params.get("limit", 100))
         return Reply(200, found[skip : skip + limit], {"X-Total-Count": str(len(found))})
 
+    def _counts(self, call: Call) -> Reply:
+        by_status = {status: {"P1": 0, "P2": 0, "P3": 0} for status in STATUSES}
+        found = [item for item in self.incidents.values() if _fits(item, call.params)]
+        for item in found:
+            severity = item["severity"] or "P3"
+            by_status[item["status"]][severity] = by_status[item["status"]].get(severity, 0) + 1
+        return Reply(200, {"total": len(found), "by_status": by_status})
+
+    def _events(self, call: Call) -> Reply:
+        incident = self.incidents.get(int(call.params["incident_id"]))
+        skip, limit = int(call.params["skip"]), int(call.params["limit"])
+        return Reply(200, incident["events"][skip : skip + limit] if incident else [])
+
+    def _services(self, call: Call) -> Reply:
+        since, until = call.params["since"], call.params["until"]
+        found = [
+            item
+            for name, item in self.services.items()
+            if (not call.services or name in call.services) and call.params.get("q", "").lower() in name.lower()
+        ]
+        skip, limit = int(call.params.get("skip", 0)), int(call.params.get("limit", 100))
+        shown = [
+            item | {"minutes": [minute for minute in item["minutes"] if since <= minute["minute"] < until]}
+            for item in found[skip : skip + limit]
+        ]
+        return Reply(200, shown, {"X-Total-Count": str(len(found))})
+
+    def _take(self, call: Call) -> Reply:
+        if self.refusal:
+            return self.refusal
+        events = json.loads(call.body)
+        self.sent += events
+        return Reply(201, {"accepted": len(events), "rejected": []})
+
+    def _correct(self, incident: Record, call: Call) -> Reply:
+        wanted = json.loads(call.body)
+        if call.headers.get("if-match", etag(incident)) != etag(incident):
+            return problem(412, "The incident has changed since you read it; read it again")
+        actor = call.headers["x-actor"]
+        incident["correction"] = wanted | {"actor": actor, "at": moment(0)}
+        incident |= {name: wanted[name] for name in ("category", "severity") if wanted[name]}
+        entry = {"time": moment(0), "actor": actor, "what": "corrected", "reason": _said(wanted)}
+        incident["timeline"] = [*incident["timeline"], entry]
+        return Reply(200, {"message": "Analysis corrected successfully"})
+
     def _change(self, incident: Record, call: Call) -> Reply:
         wanted, present = json.loads(call.body), incident["status"]
         if call.headers.get("if-match", etag(incident)) != etag(incident):
@@ -177,6 +304,11 @@ class FakeApi:
             return problem(409, refusal(present, wanted["status"]))
         set_status(incident, wanted["status"], call.headers["x-actor"], wanted.get("note"))
         return Reply(200, {"message": "Incident status updated successfully", "new_status": wanted["status"]})
+
+
+def _said(wanted: Mapping[str, str | None]) -> str:
+    said = [f"{name} is {wanted[name]}" for name in ("category", "severity") if wanted.get(name)]
+    return " and ".join(said) or "as it was analysed"
 
 
 def set_status(incident: Record, status: str, actor: str, note: str | None = None) -> None:
@@ -189,6 +321,10 @@ def set_status(incident: Record, status: str, actor: str, note: str | None = Non
 def etag(incident: Record) -> str:
     """As the API's: another one after each change, but not after each event."""
     return f'"{len(incident["timeline"])}"'
+
+
+def _explained(service: str, explanation: Record | None) -> Reply:
+    return Reply(200, {"service": service} | explanation) if explanation else problem(404, "There is no such route")
 
 
 def _fits(incident: Record, params: Mapping[str, str]) -> bool:

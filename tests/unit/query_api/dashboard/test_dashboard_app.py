@@ -62,7 +62,19 @@ def test_metrics_are_prometheus_text(dashboard: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["/", "/incidents/1", "/incidents/99", "/nothing", "/static/dashboard.css", "/health"]
+    "address",
+    [
+        "/",
+        "/incidents/1",
+        "/incidents/99",
+        "/nothing",
+        "/services",
+        "/services/x",
+        "/pipeline",
+        "/try",
+        "/static/dashboard.css",
+        "/health",
+    ],
 )
 def test_every_answer_has_the_security_headers(dashboard: TestClient, api: FakeApi, address: str) -> None:
     """No answer goes out without the policy."""

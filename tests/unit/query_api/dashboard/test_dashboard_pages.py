@@ -9,7 +9,14 @@ from starlette.testclient import TestClient
 from query_api.dashboard.app import create_app
 from query_api.dashboard.list_query import PAGE_SIZE
 from runtime.settings import load_settings
-from tests.unit.query_api.dashboard.fake_api import SUMMARY, FakeApi, analysis_record, event_record
+from tests.unit.query_api.dashboard.fake_api import (
+    SUMMARY,
+    FakeApi,
+    analysis_record,
+    event_record,
+    minute_records,
+    moment,
+)
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
 
@@ -26,8 +33,9 @@ def test_list_shows_incidents_and_counters(dashboard: TestClient, api: FakeApi) 
     assert SUMMARY in page.text
     assert "P1 <span" in page.text
     assert "No summary yet" in page.text
-    counters = re.findall(r'<span class="count">(\d+)</span> (\w+)', page.text)
-    assert counters == [("2", "all"), ("1", "open"), ("0", "investigating"), ("0", "resolved"), ("1", "closed")]
+    counters = re.findall(r'<span class="count[^"]*">(\d+)</span> (\w+)', page.text)
+    assert counters[:5] == [("2", "all"), ("1", "open"), ("0", "investigating"), ("0", "resolved"), ("1", "closed")]
+    assert counters[5:] == [("1", "P1"), ("0", "P2"), ("1", "P3")]
 
 
 def test_filters_come_from_the_address(dashboard: TestClient, api: FakeApi) -> None:
@@ -254,3 +262,92 @@ def test_strange_answer_of_the_api_is_no_crash(dashboard: TestClient, api: FakeA
 
     assert page.status_code == 503
     assert "cannot read" in page.text
+
+
+def test_list_has_the_last_hour_of_each_service(dashboard: TestClient, api: FakeApi) -> None:
+    """One question for all services of the page; a service without severe events is quiet."""
+    api.add(service="alpha")
+    api.add(service="alpha")
+    api.add(service="beta")
+    api.add_service("alpha", minutes=minute_records({2: {"ERROR": 3, "INFO": 9}, 1: {"FATAL": 2}}))
+
+    page = dashboard.get("/").text
+
+    assert page.count("5 severe events in the last hour, at most 3 a minute") == 2
+    assert page.count(">quiet<") == 1
+    (asked,) = [call for call in api.calls if call.path == "/api/v1/services"]
+    assert asked.services == ["alpha", "beta"]
+
+
+def test_counters_count_each_other_s_filter(dashboard: TestClient, api: FakeApi) -> None:
+    """Statuses are counted within the severity, severities within the status; pressing a chosen severity frees it."""
+    for status, severity in (("open", "P1"), ("open", "P2"), ("closed", "P1")):
+        api.add(status=status, severity=severity)
+
+    page = dashboard.get("/?status=open&severity=P1").text
+
+    counters = re.findall(r'<span class="count[^"]*">(\d+)</span> (\w+)', page)
+    assert counters == [
+        *(("2", "all"), ("1", "open"), ("0", "investigating"), ("0", "resolved"), ("1", "closed")),
+        *(("1", "P1"), ("1", "P2"), ("0", "P3")),
+    ]
+    assert 'id="tab-P1" class="p1" href="/?status=open"' in page
+    assert 'id="tab-P2" class="p2" href="/?status=open&amp;severity=P2"' in page
+
+
+def test_incident_has_its_rate_with_the_window_marked(dashboard: TestClient, api: FakeApi) -> None:
+    """From the service's counts by minute."""
+    api.add(first_event_at=moment(240), last_event_at=moment(60))
+    api.add_service("order-service", minutes=minute_records({4: {"ERROR": 5, "INFO": 2}, 20: {"INFO": 7}}))
+
+    page = dashboard.get("/incidents/1").text
+
+    assert "Events of order-service around the incident: 5 ERROR, 9 INFO" in page
+    assert page.count('class="band"') == 1
+
+
+def test_incident_s_own_minutes_stand_in_for_counts_that_are_gone(dashboard: TestClient, api: FakeApi) -> None:
+    """Counts are kept for days; the record of an incident has its first minutes for ever."""
+    week = 8 * 86_400
+    minute = {"minute": moment(week), "by_level": {"ERROR": 6}}
+    api.add(first_event_at=moment(week), last_event_at=moment(week - 60), minutes=[minute])
+
+    assert "ERROR <b>6</b>" in dashboard.get("/incidents/1").text
+
+
+def test_events_have_pages(dashboard: TestClient, api: FakeApi) -> None:
+    """The newest hundred come with the incident, the older ones page by page."""
+    api.add(events=[event_record(number) for number in range(250)], event_count=250)
+
+    first, last = dashboard.get("/incidents/1").text, dashboard.get("/incidents/1?events=3").text
+
+    assert "1 to 100 of 250" in first
+    assert 'href="/incidents/1?events=2#events"' in first
+    assert "201 to 250 of 250" in last
+    assert 'id="event-e-249"' in last
+    assert 'id="event-e-0"' not in last
+    assert "no events this far back" in dashboard.get("/incidents/1?events=9").text
+
+
+def test_similar_incidents_are_shown_where_the_api_tells(dashboard: TestClient, api: FakeApi) -> None:
+    """With what ended them; an API that does not know the route leaves no trace."""
+    api.add()
+    assert "Similar incidents" not in dashboard.get("/incidents/1").text
+    alike = {"id": 7, "service": "mail", "status": "closed", "summary": HOSTILE, "similarity": 0.87}
+    api.similar[1] = [alike | {"resolution": {"actor": "ada", "note": "Raised the pool to 40."}}]
+
+    page = dashboard.get("/incidents/1").text
+
+    assert 'href="/incidents/7"' in page
+    assert "87% alike" in page
+    assert "Raised the pool to 40." in page
+    assert "<script>alert" not in page
+
+
+def test_analysis_says_what_it_cost(dashboard: TestClient, api: FakeApi) -> None:
+    """The rules cost nothing, a model what it says."""
+    api.add()
+    api.add(analysis=analysis_record(analyzed_by="openai/gpt-4o-mini", cost_usd=0.00213))
+
+    assert "<dt>Cost</dt><dd>nothing</dd>" in dashboard.get("/incidents/1").text
+    assert "<dt>Cost</dt><dd>0.0021 USD</dd>" in dashboard.get("/incidents/2").text

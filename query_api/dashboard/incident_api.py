@@ -1,0 +1,147 @@
+"""Incidents as the API has them: read, counted and changed."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from query_api.dashboard.api_client import ApiAwayError, ApiClient, ApiRefusedError, decode, total_of
+from query_api.dashboard.list_query import ListQuery
+from query_api.dashboard.records import Counts, EventView, IncidentDetail, IncidentRow, Similar, SimilarIncident
+from schemas.lifecycle import Status
+
+INCIDENTS: Final = "/api/v1/incidents"
+EVENTS: Final = "/api/v1/events"
+EVENTS_PAGE: Final = 100
+"""How many events the API gives with an incident; further pages are as long."""
+
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True)
+class IncidentPage:
+    """One page of incidents, and how many there are on all pages together."""
+
+    incidents: list[IncidentRow]
+    total: int
+
+
+@dataclass(frozen=True)
+class TaggedIncident:
+    """An incident and the ETag that it had, to change no other version than the one that was seen."""
+
+    incident: IncidentDetail
+    etag: str
+
+
+@dataclass(frozen=True)
+class StatusRequest:
+    """A status change as a person asked for it."""
+
+    to: Status
+    actor: str
+    note: str
+
+
+@dataclass(frozen=True)
+class CorrectionRequest:
+    """A correction as a person asked for it; empty: as analysed."""
+
+    category: str
+    severity: str
+    actor: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Selected:
+    """An incident that a person chose from the list, and the status that they saw."""
+
+    id: int
+    seen: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the change of one of several incidents went; `problem` is empty where it was made."""
+
+    id: int
+    problem: str = ""
+
+
+class IncidentApi:
+    """Reads and changes incidents.
+
+    Every method but `change_many` raises ApiAwayError where the API cannot serve, and ApiRefusedError where it refuses.
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def incidents(self, query: ListQuery) -> IncidentPage:
+        """The page of incidents that `query` asks for."""
+        answer = await self._client.send("GET", INCIDENTS, params=query.api_params())
+        rows = decode(answer, list[IncidentRow])
+        return IncidentPage(rows, total_of(answer, default=len(rows)))
+
+    async def newest_of(self, service: str, limit: int) -> list[IncidentRow]:
+        """The newest incidents of a service."""
+        return await self._client.get(INCIDENTS, list[IncidentRow], service=service, limit=limit)
+
+    async def counts(self, query: ListQuery) -> Counts:
+        """How many incidents there are under the query's filters, those of status and severity left out."""
+        return await self._client.get(f"{INCIDENTS}/counts", Counts, **query.count_params())
+
+    async def incident(self, incident_id: int) -> TaggedIncident:
+        """One incident with all that belongs to it."""
+        answer = await self._client.send("GET", f"{INCIDENTS}/{incident_id}")
+        return TaggedIncident(decode(answer, IncidentDetail), answer.headers.get("etag", ""))
+
+    async def events(self, incident_id: int, page: int) -> list[EventView]:
+        """A page of the events of an incident, newest first; `page` counts from 1."""
+        skip = (page - 1) * EVENTS_PAGE
+        return await self._client.get(EVENTS, list[EventView], incident_id=incident_id, skip=skip, limit=EVENTS_PAGE)
+
+    async def similar(self, incident_id: int) -> list[SimilarIncident]:
+        """Past incidents that were like it; none where this API does not tell."""
+        found = await self._client.get_if_there(f"{INCIDENTS}/{incident_id}/similar", Similar)
+        return found.similar if found else []
+
+    async def change_status(self, incident_id: int, change: StatusRequest, etag: str) -> None:
+        """Change the status of the version that `etag` names."""
+        body = {"status": change.to} | ({"note": change.note} if change.note else {})
+        await self._patch(f"{incident_id}/status", body, change.actor, etag)
+
+    async def correct(self, incident_id: int, correction: CorrectionRequest, etag: str) -> None:
+        """Correct the analysis of the version that `etag` names."""
+        body = {"category": correction.category or None, "severity": correction.severity or None}
+        noted = {"note": correction.note} if correction.note else {}
+        await self._patch(f"{incident_id}/analysis", body | noted, correction.actor, etag)
+
+    async def _patch(self, path: str, body: Mapping[str, str | None], actor: str, etag: str) -> None:
+        headers = {"X-Actor": actor} | ({"If-Match": etag} if etag else {})
+        # httpx takes text in headers for ASCII, and people's names are not.
+        encoded = {name: value.encode() for name, value in headers.items()}
+        await self._client.send("PATCH", f"{INCIDENTS}/{path}", json=body, headers=encoded)
+
+    async def change_many(self, selected: Sequence[Selected], change: StatusRequest) -> list[Outcome]:
+        """Change several incidents, each for itself; one that was changed since it was seen is left as it is."""
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(item: Selected) -> Outcome:
+            async with turns:
+                return Outcome(item.id, await self._change_if_as_seen(item, change))
+
+        return list(await asyncio.gather(*(one(item) for item in selected)))
+
+    async def _change_if_as_seen(self, item: Selected, change: StatusRequest) -> str:
+        try:
+            tagged = await self.incident(item.id)
+            if tagged.incident.status != item.seen:
+                return f"it is {tagged.incident.status} by now; it was {item.seen} when you chose it"
+            await self.change_status(item.id, change, tagged.etag)
+        except ApiRefusedError as error:
+            return error.detail
+        except ApiAwayError as error:
+            return f"unconfirmed: {error}"
+        return ""

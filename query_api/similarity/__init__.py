@@ -1,0 +1,1 @@
+"""Which past incidents were like one: by the words of their messages' templates, without a model."""
