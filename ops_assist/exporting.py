@@ -1,16 +1,18 @@
 """An incident as a scenario for `rules test`: its events in the order in which they were counted, without secrets."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import yaml
 
 from analyzer_worker.redaction import redact
 from ops_assist.errors import CommandError
+from ops_assist.http_api import HttpApi
 from runtime.settings import Settings
-from schemas.timestamps import from_rfc3339
+from schemas.timestamps import from_rfc3339, to_rfc3339
 from stream_processor.durations import format_duration
 from stream_processor.faults import InvalidFiles
 from stream_processor.rule_files import rules_in_force
@@ -21,6 +23,7 @@ from stream_processor.scenario_results import judge
 MOST_EVENTS: Final = 10_000
 """Events of an incident that make a scenario; a longer one is no test that a person reads."""
 
+_PAGE: Final = 1_000
 _VERBS: Final = {"investigating": "investigate", "resolved": "resolve", "closed": "close", "open": "reopen"}
 
 Fields = Mapping[str, Any]
@@ -45,6 +48,33 @@ def rule_of(incident: Fields, settings: Settings) -> CountRule:
             "`ops-assist backtest` tells what it makes of past events"
         )
     return rule
+
+
+def events_of(api: HttpApi, incident: Fields) -> list[dict[str, Any]]:
+    """All events of an incident, with their places.
+
+    Raises:
+        CommandError: they are too many, or not all there.
+    """
+    if incident["event_count"] > MOST_EVENTS:
+        raise CommandError(f"{incident['event_count']:,} events: more than the {MOST_EVENTS:,} of a scenario")
+    ids = {one["id"] for one in _pages(api, "/api/v1/events", incident_id=incident["id"])}
+    path = f"/api/v1/services/{quote(incident['service'], safe='')}/events"
+    until = to_rfc3339(from_rfc3339(incident["last_event_at"]) + 1)
+    placed = [one for one in _pages(api, path, since=incident["first_event_at"], until=until) if one["id"] in ids]
+    placed.sort(key=lambda one: (one["offset"], one["index"]), reverse=True)
+    events = {one["id"]: one for one in placed}  # of repeats, the first
+    if len(events) != incident["event_count"]:
+        told = f"the view has {len(events):,} of its {incident['event_count']:,} events"
+        raise CommandError(f"{told}: older ones are gone, or it grows at the moment; please try again")
+    return list(events.values())
+
+
+def _pages(api: HttpApi, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    skipped = 0
+    while page := api.get(path, **parameters, skip=skipped, limit=_PAGE).json():
+        yield from page
+        skipped += len(page)
 
 
 def scenario_file(incident: Fields, events: Sequence[Fields], rule: Rule, settings: Settings, folder: Path) -> str:

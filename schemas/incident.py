@@ -7,12 +7,15 @@ import msgspec
 from schemas.analysis import Severity
 from schemas.levels import Level
 from schemas.lifecycle import Status
+from schemas.verdict import Verdict
 
-ChangeKind = Literal["opened", "status_changed", "status_refused", "quiet", "stirred", "merged", "heard", "silent"]
-"""What a timeline entry tells: `quiet`, the quiet period passed and the system resolved it; `stirred`, an event from
-within the quiet period came after that and it is active again; `merged`, late events joined it to the one before;
-`heard`, a service that was silent sends again and the system resolved it; `silent`, it fell silent again while a
-person worked on that."""
+ChangeKind = Literal[
+    "opened", "status_changed", "status_refused", "judged", "quiet", "stirred", "merged", "heard", "silent"
+]  # fmt: skip
+"""What a timeline entry tells: `judged`, a person gave a verdict and nothing else changed; `quiet`, the quiet period
+passed and the system resolved it; `stirred`, an event from within the quiet period came after that and it is active
+again; `merged`, late events joined it to the one before; `heard`, a service that was silent sends again and the system
+resolved it; `silent`, it fell silent again while a person worked on that."""
 
 SYSTEM: str = "system"
 """The actor of changes that no person made."""
@@ -34,6 +37,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str | None = None
     change_id: str | None = None
     after: int | None = None
+    verdict: Verdict | None = None
 
 
 class EventPosition(msgspec.Struct, frozen=True, array_like=True):

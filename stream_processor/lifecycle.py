@@ -1,5 +1,6 @@
 """A person changes an incident's status, or the quiet period passes on the wall clock: pure decisions again."""
 
+from schemas.incident import ChangeKind
 from schemas.lifecycle import ACTIVE, is_allowed, refusal
 from schemas.status_change import StatusChange
 from stream_processor.decisions import Decisions, StatusReason
@@ -44,16 +45,11 @@ def change_status(
     known = state.rule_state(rule_name)
     state.due = NEVER
     span.touch(change.at)
-    if why := _objection(known, span, change):
-        span.note(
-            "status_refused",
-            why,
-            change.at,
-            actor=change.actor,
-            note=change.note,
-            change_id=change.change_id,
-            after=after,
-        )
+    why: str | None = None
+    if change.verdict and change.to_status == span.status and not span.merged_into:
+        _note(span, "judged", f"{change.actor} judged it", change, after)
+    elif why := _objection(known, span, change):
+        _note(span, "status_refused", why, change, after)
     else:
         _Step(state, known, rule_name, rules, decisions).take(span, change, after)
     if not _holds(known, span):
@@ -82,6 +78,21 @@ def fall_quiet_by_clock(
             decisions.changed(state.service, rule.name, span)
             changed = True
     return changed
+
+
+def _note(span: Span, what: ChangeKind, reason: str, change: StatusChange, after: int | None) -> None:
+    """Write down what became of a person's change."""
+    span.note(
+        what,
+        reason,
+        change.at,
+        to=change.to_status if what == "status_changed" else None,
+        actor=change.actor,
+        note=change.note,
+        change_id=change.change_id,
+        after=after,
+        verdict=None if what == "status_refused" else change.verdict,
+    )
 
 
 def _find(state: ServiceState, key: str) -> tuple[str, Span] | None:
@@ -122,16 +133,7 @@ class _Step:
         self.decisions = decisions
 
     def take(self, span: Span, change: StatusChange, after: int | None) -> None:
-        span.note(
-            "status_changed",
-            f"{change.actor} set it",
-            change.at,
-            to=change.to_status,
-            actor=change.actor,
-            note=change.note,
-            change_id=change.change_id,
-            after=after,
-        )
+        _note(span, "status_changed", f"{change.actor} set it", change, after)
         revived = span.quiet_from is not None or not _holds(self.known, span)
         span.quiet_from = None
         if change.to_status not in ACTIVE:

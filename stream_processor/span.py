@@ -5,6 +5,7 @@ import msgspec
 from schemas.analysis import Severity
 from schemas.incident import SYSTEM, Change, ChangeKind, EventPosition, Incident, MinuteCount
 from schemas.lifecycle import ACTIVE, Status
+from schemas.verdict import Verdict
 
 MAX_SAMPLES = 20
 
@@ -94,10 +95,11 @@ class Span(msgspec.Struct, array_like=True):
         note: str | None = None,
         change_id: str | None = None,
         after: int | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
         """Write a timeline entry and, where `to` is given, take that status."""
         before = self.status if to and to != self.status else None
-        self.timeline.append(Change(at, actor, what, reason, before, to, note, change_id, after))
+        self.timeline.append(Change(at, actor, what, reason, before, to, note, change_id, after, verdict))
         self.status = to or self.status
 
     def knows_change(self, change_id: str) -> bool:

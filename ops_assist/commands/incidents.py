@@ -1,30 +1,27 @@
 """`ops-assist incidents`."""
 
+import asyncio
 import getpass
 import sys
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 import typer
 
-from ops_assist import exporting
+from ops_assist import exporting, missing
 from ops_assist.corrected_cases import corrected_cases
 from ops_assist.errors import CommandError
 from ops_assist.http_api import HttpApi
 from ops_assist.output import print_fields, print_json, print_table
-from ops_assist.running import api_url
+from ops_assist.running import api_url, kafka_settings
 from runtime.settings import load_settings
-from schemas.timestamps import from_rfc3339, to_rfc3339
 
 _PATH: Final = "/api/v1/incidents"
-_PAGE: Final = 1_000
 _LIST: Final = ("id", "service", "category", "severity", "status", "event_count", "last_event_at", "summary")
 _DETAIL: Final = (
     *("id", "key", "service", "rule", "status", "severity", "category", "summary", "analysis_status"),
-    *("event_count", "first_event_at", "last_event_at", "created_at", "updated_at", "previous_incident_id"),
+    *("event_count", "first_event_at", "last_event_at", "created_at", "updated_at", "previous_incident_id", "verdict"),
 )
 
 Url = Annotated[str, typer.Option(help="The HTTP API; default: API_URL, else this machine.")]
@@ -86,17 +83,46 @@ def set_status(
     status: Annotated[str, typer.Argument(help="open, investigating, resolved or closed.")],
     *,
     note: Annotated[str, typer.Option(help="Why; kept in the timeline.")] = "",
+    verdict: Annotated[str, typer.Option(help="What it was: true_positive, noise or missed (known before).")] = "",
     actor: Annotated[str, typer.Option(help="Who does it; default: your user name.")] = "",
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
     """Set the status of an incident."""
-    body = {"status": status, **({"note": note} if note else {})}
+    more = {"note": note, "verdict": verdict}
+    body = {"status": status} | {name: value for name, value in more.items() if value}
     answer = _api(url).patch(f"{_PATH}/{incident}/status", body, {"X-Actor": actor or getpass.getuser()}).json()
     if as_json:
         print_json(answer)
     else:
         typer.echo(f"incident {answer['incident_id']} is {answer['new_status']}")
+
+
+@app.command()
+def missed(
+    *,
+    service: Annotated[str, typer.Option(help="What was in trouble.")] = "",
+    at: Annotated[str, typer.Option(metavar="TIME", help="When it began, as 2026-11-20T09:15:00Z.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="When it was over; default: five minutes later.")] = "",
+    note: Annotated[str, typer.Option(help="What it was.")] = "",
+    forget: Annotated[str, typer.Option(metavar="ID", help="Take one back.")] = "",
+    actor: Annotated[str, typer.Option(help="Who does it; default: your user name.")] = "",
+    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Record trouble that no incident told of, for `backtest --labels verdicts`; without options, list what was."""
+    settings = kafka_settings(load_settings(), bootstrap_servers)
+    if forget:
+        asyncio.run(missing.forget(settings, forget))
+        typer.echo(f"{forget} is forgotten")
+    elif service or at:
+        found = missing.missed_incident(service, at, until, actor or getpass.getuser(), note)
+        asyncio.run(missing.record(settings, found))
+        print_json(missing.fields(found)) if as_json else typer.echo(f"{found.id} is recorded")
+    else:
+        listed = [missing.fields(one) for one in asyncio.run(missing.recorded(settings))]
+        columns = ("id", "service", "start", "end", "actor", "note")
+        print_json(listed) if as_json else print_table(columns, [[one[name] for name in columns] for one in listed])
 
 
 @app.command()
@@ -148,7 +174,7 @@ def export_test(
     settings, api = load_settings(), _api(url)
     found = api.get(f"{_PATH}/{incident}").json()
     rule = exporting.rule_of(found, settings)
-    events = _events_of(api, found)
+    events = exporting.events_of(api, found)
     path = output or Path(f"incident-{incident}.test.yaml")
     passing = path.with_name(f".{path.name}")
     try:
@@ -165,29 +191,6 @@ def export_test(
         typer.echo(f"{path}: {len(events)} events; `ops-assist rules test {path}` plays them")
 
 
-def _events_of(api: HttpApi, incident: dict[str, Any]) -> list[dict[str, Any]]:
-    """All events of an incident, with their places."""
-    if incident["event_count"] > exporting.MOST_EVENTS:
-        raise CommandError(f"{incident['event_count']:,} events: more than the {exporting.MOST_EVENTS:,} of a scenario")
-    ids = {one["id"] for one in _pages(api, "/api/v1/events", incident_id=incident["id"])}
-    path = f"/api/v1/services/{quote(incident['service'], safe='')}/events"
-    until = to_rfc3339(from_rfc3339(incident["last_event_at"]) + 1)
-    placed = [one for one in _pages(api, path, since=incident["first_event_at"], until=until) if one["id"] in ids]
-    placed.sort(key=lambda one: (one["offset"], one["index"]), reverse=True)
-    events = {one["id"]: one for one in placed}  # of repeats, the first
-    if len(events) != incident["event_count"]:
-        told = f"the view has {len(events):,} of its {incident['event_count']:,} events"
-        raise CommandError(f"{told}: older ones are gone, or it grows at the moment; please try again")
-    return list(events.values())
-
-
-def _pages(api: HttpApi, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-    skipped = 0
-    while page := api.get(path, **parameters, skip=skipped, limit=_PAGE).json():
-        yield from page
-        skipped += len(page)
-
-
 def _api(url: str) -> HttpApi:
     return HttpApi(api_url(load_settings(), url))
 
@@ -197,7 +200,7 @@ def _row(incident: dict[str, Any]) -> list[Any]:
 
 
 def _change(change: dict[str, Any]) -> str:
-    words = [change.get(name) for name in ("time", "actor", "what", "from", "to", "note")]
+    words = [change.get(name) for name in ("time", "actor", "what", "from", "to", "verdict", "note")]
     return " ".join(str(word) for word in words if word)
 
 

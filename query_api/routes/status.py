@@ -28,12 +28,14 @@ from query_api.routes.common import (
     json_body,
     note_of,
 )
+from query_api.views import verdict_of
 from runtime.problem import Problem
 from schemas.identity import uuid7
 from schemas.lifecycle import STATUSES, Status, is_allowed, refusal
 from schemas.status_change import StatusChange
 from schemas.timestamps import now_micros
 from schemas.topics import INCIDENT_STATUS
+from schemas.verdict import GIVEN_WITH, VERDICTS, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +73,10 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         if_match: IfMatchHeader = None,
     ) -> Response:
         """Steps may be skipped forwards; `resolved` may be reopened; `closed` is final."""
-        wanted, note = requested(await json_body(request))
-        row = await _change(database, publisher, incident_id, _Change(wanted, note, actor(x_actor), if_match))
+        body = await json_body(request)
+        wanted, note = requested(body)
+        change = _Change(wanted, note, actor(x_actor), if_match, verdict_in(body, wanted))
+        row = await _change(database, publisher, incident_id, change)
         content = {"message": CHANGED["message"], "incident_id": incident_id, "new_status": wanted}
         return JSONResponse(content, headers={"ETag": etag(row)})
 
@@ -82,9 +86,15 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
 class _Change:
     """What a request asks for."""
 
-    def __init__(self, status: Status, note: str | None, by: str, if_match: str | None) -> None:
-        self.status, self.note, self.by, self.if_match = status, note, by, if_match
+    def __init__(
+        self, status: Status, note: str | None, by: str, if_match: str | None, verdict: Verdict | None = None
+    ) -> None:
+        self.status, self.note, self.by, self.if_match, self.verdict = status, note, by, if_match, verdict
         self.id = uuid7()
+
+    def is_news(self, row: IncidentRow) -> bool:
+        """Whether it changes anything."""
+        return row.status != self.status or self.verdict not in (None, verdict_of(row.timeline))
 
 
 def requested(body: Any) -> tuple[Status, str | None]:
@@ -101,6 +111,22 @@ def requested(body: Any) -> tuple[Status, str | None]:
     return status, note_of(body)
 
 
+def verdict_in(body: dict[str, Any], status: Status) -> Verdict | None:
+    """The verdict of a request's body, if it has one.
+
+    Raises:
+        Problem: 422 where it is none, or `status` is that of work that goes on.
+    """
+    verdict: Verdict | None = body.get("verdict")
+    if verdict is None:
+        return None
+    if verdict not in VERDICTS:
+        raise Problem(422, f"verdict: expected one of {', '.join(VERDICTS)}")
+    if status not in GIVEN_WITH:
+        raise Problem(422, "verdict: is given when an incident is resolved or closed")
+    return verdict
+
+
 async def _change(database: Database, publisher: Publisher, incident_id: int, change: _Change) -> IncidentRow:
     published: IncidentRow | None = None
     try:
@@ -108,7 +134,7 @@ async def _change(database: Database, publisher: Publisher, incident_id: int, ch
             await execute(session, _ONE_AT_A_TIME, id=max(0, min(incident_id, MAX_ID)))
             row = await active_record(session, incident_id)
             _check(row, change)
-            if row.status != change.status:
+            if change.is_news(row):
                 await publisher.publish(INCIDENT_STATUS, row.partition, row.service, _record(row, change))
                 published = row
                 await _mark(session, row, change)
@@ -137,6 +163,7 @@ def _record(row: IncidentRow, change: _Change) -> StatusChange:
         actor=change.by,
         at=now_micros(),
         note=change.note,
+        verdict=change.verdict,
     )
 
 
@@ -158,6 +185,7 @@ _REQUEST: Final[dict[str, Any]] = {
                 "properties": {
                     "status": {"type": "string", "enum": list(STATUSES)},
                     "note": NOTE_SCHEMA,
+                    "verdict": {"type": ["string", "null"], "enum": [*VERDICTS, None]},
                 },
             },
             "example": {"status": "investigating", "note": "looking at the pool"},

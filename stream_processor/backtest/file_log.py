@@ -16,6 +16,7 @@ from schemas.levels import LEVELS, Level, fold_level
 from schemas.placement import home_partition
 from schemas.timestamps import EARLIEST, MICROSECONDS, to_datetime
 from schemas.topics import EVENTS
+from stream_processor.backtest.passed import Passed
 from stream_processor.backtest.rule_run import RuleRun
 from stream_processor.decisions import Arrival
 from stream_processor.log_clock import TICK, TICK_SECONDS
@@ -108,6 +109,7 @@ class FileLog:
         self._is_plain = all(run.rules.is_plain for run in runs)
         self._has_clock = any(run.rules.has_clock for run in runs)
         self._levels = frozenset(level for run in runs for level in run.rules.seen_levels)
+        self._passed = Passed(runs) if Passed.is_for(runs) else None
         self._offset = 0
         self._records: list[FileRecord] = []
         self._here: dict[str, list[Arrival]] = {}
@@ -119,6 +121,8 @@ class FileLog:
             self._read(wires, self._levels, self._take_plain)
         else:
             self._read(wires, _ALL_LEVELS, self._take_any)
+        if self._passed is not None:
+            self._passed.tell_all()
         for run in self._runs:
             run.take(self._records, self._here)
         self._records, self._here = [], {}
@@ -126,7 +130,7 @@ class FileLog:
     def _read(self, wires: Iterable[WireEvent], levels: frozenset[Level], take: Take) -> None:
         """Bring the events of this shard whose level is one of `levels` to `take`, and let the others pass by."""
         services, known_levels, newest, lines, events = self._services, _level_of, self.newest, self.lines, 0
-        passers = [run.passer() for run in self._runs]
+        passers = [self._passed.add] if self._passed else [run.passer() for run in self._runs]
         for wire in wires:
             lines += 1
             service, level, moment = services[wire.service], known_levels[wire.level], wire.timestamp
@@ -154,6 +158,8 @@ class FileLog:
     def _take_plain(self, wire: WireEvent, service: str, level: Level, time: int, now: int) -> None:
         """Rules of kind count take one event after the other."""
         arrival = self._arrival(wire, service, level, time, now)
+        if self._passed is not None:
+            self._passed.tell(service)
         for run in self._runs:
             run.take_one(arrival)
 

@@ -1,4 +1,4 @@
-"""What the live pipeline has said of its incidents: the newest record of each in `ops.incidents`."""
+"""What the live pipeline has said of its incidents, and people of those that it missed: the newest record of each."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from aiokafka import AIOKafkaConsumer
 
-from schemas.codec import decode_incident
+from schemas.codec import decode_incident, decode_missed_incident
 from schemas.incident import Incident
-from schemas.topics import INCIDENTS
+from schemas.topics import INCIDENTS, MISSED_INCIDENTS
+from schemas.verdict import MissedIncident
 from stream_processor.backtest.compare import Comparison, compare
 from stream_processor.backtest.findings import Findings, Found
 from stream_processor.backtest.inputs import Input, in_order, inputs_of
@@ -36,6 +37,16 @@ async def read_incidents(consumer: AIOKafkaConsumer, partitions: Iterable[int]) 
                     if known is None or incident.version > known.version:
                         newest[incident.key] = incident
     return list(newest.values())
+
+
+async def read_missed(consumer: AIOKafkaConsumer, partitions: Iterable[int]) -> list[MissedIncident]:
+    """What people recorded as missed and did not take back, in order of time."""
+    known: dict[bytes | None, MissedIncident | None] = {}
+    for wanted in await find_ranges(consumer, MISSED_INCIDENTS, partitions, None, None):
+        async for records in read_range(consumer, MISSED_INCIDENTS, wanted):
+            for record in records:
+                known[record.key] = decode_missed_incident(record.value) if record.value else None
+    return sorted(filter(None, known.values()), key=lambda one: (one.start, one.service, one.id))
 
 
 def inputs_by_partition(incidents: Iterable[Incident]) -> dict[int, list[Input]]:

@@ -13,6 +13,7 @@ from stream_processor.backtest.file_log import Unreadable
 from stream_processor.backtest.findings import Findings, Found
 from stream_processor.backtest.live import Certificate
 from stream_processor.backtest.scores import Scores
+from stream_processor.backtest.sweep import Cell, Sweep, days_between
 from stream_processor.near_misses import NearMiss
 from stream_processor.rule_watch import fingerprint_of
 from stream_processor.rules import RuleSet
@@ -46,10 +47,11 @@ def report(
     source: Source, chosen: RuleSetReport, against: RuleSetReport | None, comparison: Comparison | None, **more: Any
 ) -> dict[str, Any]:
     """The report as JSON-ready fields; `sha256` is that of the others in canonical form. `more`: further fields."""
+    days = days_between(source.first, source.last)
     told = {
         "source": _source(source),
-        **_side(chosen),
-        "against": None if against is None else _side(against),
+        **_side(chosen, days),
+        "against": None if against is None else _side(against, days),
         "comparison": None if comparison is None else _comparison(comparison),
         **more,
     }
@@ -68,6 +70,28 @@ def certificate_fields(found: Certificate) -> dict[str, Any]:
         "incidents": found.incidents,
         "older": found.older,
         "comparison": _comparison(found.comparison),
+    }
+
+
+def sweep_fields(found: Sweep) -> dict[str, Any]:
+    """A grid and its outcome; `frontier` and `knee` are cells again."""
+
+    def cell(one: Cell) -> dict[str, Any]:
+        return {
+            "values": {axis.name: axis.told(value) for axis, value in zip(found.axes, one.place, strict=True)},
+            "incidents": one.incidents,
+            "incidents_a_day": one.per_day,
+            "near_misses": one.near_misses,
+            "scores": None if one.scores is None else msgspec.structs.asdict(one.scores),
+        }
+
+    cells = [cell(one) for one in found.cells]
+    return {
+        "rule": found.rule,
+        "axes": [{"name": axis.name, "values": list(map(axis.told, axis.values))} for axis in found.axes],
+        "cells": cells,
+        "frontier": [cells[number] for number in found.frontier],
+        "knee": None if found.knee is None else cells[found.knee],
     }
 
 
@@ -100,7 +124,7 @@ def _rank(values: Sequence[float], percent: int) -> float:
     return values[max(0, -(-len(values) * percent // 100) - 1)]
 
 
-def _side(side: RuleSetReport) -> dict[str, Any]:
+def _side(side: RuleSetReport, days: float) -> dict[str, Any]:
     incidents, near = side.findings.incidents, side.findings.near_misses
     return {
         "rules": {
@@ -109,6 +133,7 @@ def _side(side: RuleSetReport) -> dict[str, Any]:
             "names": [rule.name for rule in side.rules.rules],
         },
         "incidents": [incident_fields(one) for one in incidents],
+        "incidents_a_day": round(len(incidents) / days, 4),
         "per_day": _counts(to_rfc3339(one.first_event_at)[:_DAY] for one in incidents),
         "per_service": _counts(one.service for one in incidents),
         "seconds_to_detect": seconds_to_detect(incidents),

@@ -106,6 +106,15 @@ class RuleRun:
 
         return pass_one
 
+    def newest(self, service: str) -> int:
+        """The newest event time of a service, in microseconds."""
+        return self._state(service).newest
+
+    def pass_some(self, service: str, newest: int, received_at: int, counts: Mapping[Reason, int]) -> None:
+        """The same for several of one service: their newest event time, its receipt, and how they end."""
+        pass_by(self._state(service), newest, received_at, self.rules, self._single)
+        self._single.ledger.update(counts)
+
     def come_to(self, offset: int) -> None:
         """Decide on what came before the record at `offset`."""
         while self._inputs and self._inputs[-1].after < offset:
