@@ -7,6 +7,7 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 
 from schemas.timestamps import MICROSECONDS, from_rfc3339, to_rfc3339
+from stream_processor.backtest.sweep_pictures import pictures
 
 _WIDTH: Final = 860
 """Units of the picture from the first event to the last."""
@@ -32,6 +33,8 @@ def render(report: Fields) -> str:
         left_out=max(0, len(services) - _MOST_SERVICES),
         ticks=scale.ticks(),
         width=_WIDTH,
+        sweep=report.get("sweep"),
+        pictures=pictures(report["sweep"]) if "sweep" in report else None,
         moment=_moment,
     )
 
