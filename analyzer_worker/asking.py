@@ -47,17 +47,41 @@ def price_of(completion: Completion, purse: Purse) -> Price:
     return price or FREE
 
 
+class Bill:
+    """What the calls for one incident have come to, those in vain included; `cost` in US dollars."""
+
+    def __init__(self) -> None:
+        self.cost = 0.0
+        self.input_tokens = 0
+        self.output_tokens = 0
+
+    def add(self, cost: float, input_tokens: int = 0, output_tokens: int = 0) -> None:
+        """Put a call on it; a negative cost takes one off."""
+        self.cost = max(0.0, self.cost + cost)
+        self.input_tokens += input_tokens
+        self.output_tokens += output_tokens
+
+
 class Asking:
     """One model and one incident, until `deadline` (the event loop's clock)."""
 
     def __init__(
-        self, completion: Completion, purse: Purse, incident: Incident, deadline: float, first_pause: float
+        self,
+        completion: Completion,
+        purse: Purse,
+        incident: Incident,
+        bill: Bill,
+        *,
+        deadline: float,
+        first_pause: float,
     ) -> None:
+        """`bill`: gets what the calls come to, also where they end in an error."""
         self._completion = completion
         self._purse = purse
         self._incident = incident
         self._deadline = deadline
         self._first_pause = first_pause
+        self._bill = bill
         self._price = price_of(completion, purse)
 
     async def ask(self, prompt: Prompt, floor: Severity) -> Checked:
@@ -91,19 +115,28 @@ class Asking:
         return await self._paid(messages)
 
     async def _paid(self, messages: list[Message]) -> Reply:
-        call = await self._purse.reserve(
-            self._incident.service, self._incident.key, self._completion.model, bound_usd(self._price, messages)
-        )
+        bound = bound_usd(self._price, messages)
+        call = await self._purse.reserve(self._incident.service, self._incident.key, self._completion.model, bound)
+        # What breaks or is cancelled from here on may be billed.
+        self._bill.add(bound)
         try:
             reply = await self._timed(messages)
         except ModelError as error:
             if not (isinstance(error, Retryable) and error.may_be_billed):
+                self._bill.add(-bound)
                 await self._purse.settle(call, 0.0)
             raise
-        cost = reply.cost_usd or self._price.of(reply.input_tokens, reply.output_tokens)
+        cost = self._cost(reply, bound)
+        self._bill.add(cost - bound, reply.input_tokens, reply.output_tokens)
         MODEL_COST.labels(self._completion.model).inc(cost)
         await self._purse.settle(call, cost)
         return msgspec.structs.replace(reply, cost_usd=cost)
+
+    def _cost(self, reply: Reply, bound: float) -> float:
+        """By the provider's usage and the price of the model that was asked; where it tells no usage, at the most."""
+        if reply.input_tokens or reply.output_tokens:
+            return self._price.of(reply.input_tokens, reply.output_tokens)
+        return reply.cost_usd or bound
 
     async def _timed(self, messages: list[Message]) -> Reply:
         started = time.monotonic()

@@ -12,7 +12,6 @@ Step = Literal["nothing", "rules", "rules_then_model", "model", "again", "look"]
 analysis that is there stands; `look`: read its first events, for they may be others than those that were analysed."""
 
 _GROWN: Final = 10
-_LOOK_AGAIN: Final = 2
 _MOST_SAMPLES: Final = 20
 
 
@@ -42,8 +41,7 @@ def _growth(incident: Incident, known: Known) -> Step:
     if incident.event_count >= _GROWN * known.event_count:
         return "again"
     seen = max(known.event_count, known.looked_at)
-    has_more_samples = seen < min(_MOST_SAMPLES, incident.event_count)
-    return "look" if has_more_samples and incident.event_count >= _LOOK_AGAIN * seen else "nothing"
+    return "look" if seen < min(_MOST_SAMPLES, incident.event_count) else "nothing"
 
 
 def has_new_templates(known: Known, templates: Collection[str]) -> bool:

@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from analyzer_worker.answering import Answering
+from analyzer_worker.answering import Answer, Answering
+from analyzer_worker.asking import Bill
 from analyzer_worker.model_errors import ModelError
 from analyzer_worker.progress import Partition
 from analyzer_worker.verdict import Sample, Verdict
@@ -50,6 +51,8 @@ class Outcome(msgspec.Struct, frozen=True):
     status: AnalysisStatus
     latency_ms: int
     shared_with: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 Finish = Callable[[Job, Outcome], Awaitable[None]]
@@ -104,11 +107,19 @@ class ModelDesk:
         while True:
             job = await self._queue.get()
             started = time.monotonic()
+            bill = Bill()
+            alone = job.request_id is not None
             answer = await self._answering.answer(
-                job.incident, job.samples, job.rules, alone=job.request_id is not None
+                job.incident, job.samples, job.rules, bill, alone=alone, attempts=job.attempts
             )
             took = round((time.monotonic() - started) * 1_000)
-            await self._finish(job, Outcome(answer.verdict, answer.status, took, answer.shared_with))
+            await self._finish(job, _outcome(answer, took, bill))
             # A record that joined while the result was being published is finished by it too.
             del self._jobs[job.incident.key, job.request_id]
             self._characters -= job.characters
+
+
+def _outcome(answer: Answer, took: int, bill: Bill) -> Outcome:
+    """With everything that was paid for it: also where nothing came of it."""
+    verdict = msgspec.structs.replace(answer.verdict, cost_usd=bill.cost)
+    return Outcome(verdict, answer.status, took, answer.shared_with, bill.input_tokens, bill.output_tokens)

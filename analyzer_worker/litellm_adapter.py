@@ -5,12 +5,14 @@ litellm is imported at the first call: it takes seconds and hundreds of megabyte
 
 import asyncio
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from analyzer_worker.model_errors import ModelError, Permanent, Retryable
+from analyzer_worker.retry_after import seconds_of
 from analyzer_worker.spending.price import PER_MILLION, Price
 from runtime.settings import Settings
 
@@ -22,7 +24,7 @@ Message = dict[str, str]
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A model's answer as it came. `cost_usd` is 0 where nobody knows it."""
+    """A model's answer as it came. Tokens are 0 where they are not told, `cost_usd` where nobody knows."""
 
     text: str
     finish_reason: str
@@ -94,17 +96,32 @@ class LiteLLM:
             )
         except Exception as error:
             raise _translated(error) from error
-        return _reply(response, is_priced=_known_price(self.model) is not None)
+        return _reply(response)
+
+
+async def close_connections() -> None:
+    """Close what litellm keeps open for the next call; it does so itself only as the process ends."""
+    if not _library.cache_info().currsize:
+        return
+    litellm = _library()
+    await litellm.close_litellm_async_clients()
+    litellm.in_memory_llm_clients_cache.flush_cache()
 
 
 def _options(model: str, settings: Settings) -> dict[str, Any]:
-    options: dict[str, Any] = {"api_base": settings.llm_api_base} if settings.llm_api_base else {}
+    # A server of one's own speaks one provider's language: models of another keep their own address.
+    is_its_own = _provider(model) == _provider(model_name(settings))
+    options: dict[str, Any] = {"api_base": settings.llm_api_base} if settings.llm_api_base and is_its_own else {}
     if model.startswith("openai/") or "/" not in model:
         if settings.openai_api_key:
             options["api_key"] = settings.openai_api_key.get_secret_value()
         elif settings.llm_api_base and not os.environ.get("OPENAI_API_KEY"):
             options["api_key"] = "none"  # local servers want no key, but the client insists on one
     return options
+
+
+def _provider(model: str) -> str:
+    return model.partition("/")[0] if "/" in model else "openai"
 
 
 def _own_price(settings: Settings) -> Price | None:
@@ -149,32 +166,51 @@ def _translated(error: Exception) -> ModelError:
     kinds = _library().exceptions
     passing = (kinds.Timeout, kinds.APIConnectionError, kinds.RateLimitError, kinds.InternalServerError)
     if isinstance(error, (*passing, kinds.ServiceUnavailableError, OSError, TimeoutError)):
-        was_given_up = isinstance(error, (kinds.Timeout, TimeoutError))
-        return Retryable(
-            f"the model could not be reached or is overloaded: {what}",
-            _asked_pause(error),
-            may_be_billed=was_given_up,
-        )
+        return _passing(error, what)
     if isinstance(status, int) and (status in (408, 409, 425, 429) or status >= 500):  # noqa: PLR2004 - HTTP
-        return Retryable(f"the model could not be reached or is overloaded: {what}", _asked_pause(error))
+        return _passing(error, what)
     return Permanent(f"the model refuses the request: {what}")
 
 
+def _passing(error: Exception, what: str) -> Retryable:
+    return Retryable(
+        f"the model could not be reached or is overloaded: {what}",
+        _asked_pause(error),
+        may_be_billed=_may_be_billed(error),
+    )
+
+
+def _may_be_billed(error: Exception) -> bool:
+    """Unless the provider answered with an error, which none charges for, or the request never reached it."""
+    names = {type(cause).__name__ for cause in _causes(error)}
+    return not names & {"HTTPStatusError", "APIStatusError", "ConnectError", "ConnectTimeout", "PoolTimeout"}
+
+
 def _asked_pause(error: Exception) -> float:
-    """The seconds of Retry-After (RFC 9110, 10.2.3), where the answer has them; its form as a date is not used."""
-    headers = getattr(error, "litellm_response_headers", None) or {}
-    text = str(headers.get("retry-after", ""))
-    return float(text) if text.isdecimal() else 0.0
+    """The seconds of Retry-After. litellm gives its exception an empty response and keeps the headers beside it."""
+    for cause in _causes(error):
+        kept = getattr(cause, "litellm_response_headers", None)
+        sent = getattr(getattr(cause, "response", None), "headers", None)
+        for headers in (kept, sent):
+            if headers and (value := headers.get("retry-after")):
+                return seconds_of(str(value)) or 0.0
+    return 0.0
 
 
-def _reply(response: Any, *, is_priced: bool) -> Reply:
-    """`is_priced`: litellm knows this very model; else it may have taken the price of what the answer says it is."""
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _reply(response: Any) -> Reply:
     try:
         choice = response.choices[0]
         text, finish = choice.message.content or "", choice.finish_reason or "stop"
     except (AttributeError, IndexError) as error:
-        raise Retryable("the model's server sent no answer in its reply") from error
-    cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost") if is_priced else None
+        raise Retryable("the model's server sent no answer in its reply", may_be_billed=True) from error
     usage = getattr(response, "usage", None)
     tokens = (int(getattr(usage, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens"))
-    return Reply(str(text), str(finish), float(cost or 0.0), *tokens)
+    # Not litellm's cost: it goes by the model that the answer says it is from, which may be cheaper than the one asked.
+    return Reply(str(text), str(finish), 0.0, *tokens)

@@ -5,7 +5,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from schemas.analysis import Analysis, AnalysisStatus
+from schemas.analysis import Analysis, AnalysisStatus, Severity
 from schemas.incident import Incident
 
 MAX_KNOWN: Final = 200_000
@@ -51,6 +51,7 @@ class Known(msgspec.Struct, frozen=True):
     """How many it had when its first events were last read."""
     templates: frozenset[str] = frozenset()
     attempts: int = 0
+    severity: Severity = "P3"
 
 
 class Memory:
@@ -72,6 +73,7 @@ class Memory:
                     event_count=analysis.event_count,
                     templates=frozenset(analysis.templates),
                     attempts=analysis.attempts,
+                    severity=analysis.severity,
                 ),
             )
 

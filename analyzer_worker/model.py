@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from analyzer_worker.answer import Checked
-from analyzer_worker.asking import FIRST_PAUSE, Asking, bound_usd, price_of
+from analyzer_worker.asking import FIRST_PAUSE, Asking, Bill, bound_usd, price_of
 from analyzer_worker.evidence.build import build_evidence
 from analyzer_worker.evidence.material import Gather, Material, samples_only
 from analyzer_worker.litellm_adapter import Completion
@@ -51,8 +51,10 @@ class Model:
         """Load what takes long, so that it does not count against the deadline of the first incident."""
         await self._completions[0].prepare()
 
-    async def analyze(self, incident: Incident, samples: Sequence[Sample], floor: Severity) -> Verdict:
-        """Ask about `incident`; the severity does not fall below `floor`.
+    async def analyze(
+        self, incident: Incident, samples: Sequence[Sample], floor: Severity, bill: Bill | None = None
+    ) -> Verdict:
+        """Ask about `incident`; the severity does not fall below `floor`. `bill` gets what it costs, also in vain.
 
         Raises:
             ModelError: where there is no usable answer within the deadline.
@@ -64,7 +66,7 @@ class Model:
         floor = worst(floor, analyze_by_rules(incident, material.events).severity)
         for kind, count in prompt.redacted.items():
             SECRETS_REDACTED.labels(kind).inc(count)
-        checked = await self._first_answer(incident, prompt, floor)
+        checked = await self._first_answer(incident, prompt, floor, bill or Bill())
         CLAIMS_DROPPED.inc(checked.dropped)
         return checked.verdict
 
@@ -76,7 +78,7 @@ class Model:
             cheapest = min(bound_usd(price, prompt.messages) for price in prices)
             await self._purse.check(incident.service, cheapest)
 
-    async def _first_answer(self, incident: Incident, prompt: Prompt, floor: Severity) -> Checked:
+    async def _first_answer(self, incident: Incident, prompt: Prompt, floor: Severity, bill: Bill) -> Checked:
         """Each model gets its share of the time that is left."""
         clock = asyncio.get_running_loop().time
         ends = clock() + self._deadline
@@ -84,7 +86,9 @@ class Model:
             share = (ends - clock()) / (len(self._completions) - number)
             try:
                 async with asyncio.timeout(share):
-                    asking = Asking(completion, self._purse, incident, clock() + share, self._first_pause)
+                    asking = Asking(
+                        completion, self._purse, incident, bill, deadline=clock() + share, first_pause=self._first_pause
+                    )
                     return await asking.ask(prompt, floor)
             except TimeoutError:
                 failure: ModelError = Retryable(f"the model gave no answer within {share:.3g} s")

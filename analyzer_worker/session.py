@@ -6,6 +6,7 @@ are committed only up to the first record whose analysis the broker has not ackn
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -80,6 +81,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         self._reader = LogReader(settings)
         self._memory = Memory()
         self._progress = Progress()
+        self._answering = answering
         self._desk = ModelDesk(answering, self._finish) if answering else None
         self._retries = Retries(delays_of(settings.llm_retry_delays) if answering else [])
         self._unlearned: set[int] = set()
@@ -96,7 +98,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             self._consumer.subscribe([INCIDENTS, ANALYSIS_REQUESTS], listener=self)
             self.is_started = True
             async with asyncio.TaskGroup() as tasks:
-                if self._desk:
+                if self._desk and self._answering:
+                    tasks.create_task(self._answering.watch_spending())
                     for _ in range(self._settings.llm_max_concurrency):
                         tasks.create_task(self._desk.work())
                 tasks.create_task(self._consume())
@@ -136,17 +139,25 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             analysis = _decoded(decode_analysis, record)
             if analysis:
                 self._memory.learn(analysis)
-                self._retries.note(analysis)
+                self._retries.note(analysis, partition)
 
     async def _try_again(self) -> None:
-        """Ask the model once more about incidents that it has failed, when their time has come."""
-        works = []
-        for key in self._retries.take(now_micros(), MAX_BATCH):
-            incident = self._memory.incident(key)
-            if self._desk and incident and not self._desk.is_at(key) and is_read(incident):
-                works.append(Work(incident, None, publish_rules=False, ask_model=True, replaces=True))
+        """Take up incidents that models have failed, when their time has come, and those that grew meanwhile."""
+        mine = {partition.partition for partition in self._consumer.assignment() if partition.topic == INCIDENTS}
+        due = self._retries.take(now_micros(), MAX_BATCH, mine) if self._desk else []
+        await self._find_incidents(due)
+        works = [work for key, _ in due if (work := self._again(key))]
         if works:
             await self._analyze(works)
+
+    def _again(self, key: str) -> Work | None:
+        incident, known = self._memory.incident(key), self._memory.known(key)
+        if incident is None or known is None or (self._desk and self._desk.is_at(key)) or not is_read(incident):
+            return None
+        if known.status == "fallback":
+            return Work(incident, None, publish_rules=False, ask_model=True, replaces=True)
+        step = next_step(incident, known, with_model=True)
+        return _grown(incident, None, only_if_changed=step == "look") if step in ("again", "look") else None
 
     async def _commit(self) -> None:
         assigned = self._consumer.assignment()
@@ -202,14 +213,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             case "nothing":
                 return None
             case "again" | "look":
-                return Work(
-                    incident,
-                    place,
-                    publish_rules=not with_model,
-                    ask_model=with_model,
-                    replaces=True,
-                    only_if_changed=step == "look",
-                )
+                return _grown(incident, place, only_if_changed=step == "look", with_model=with_model)
         return Work(incident, place, publish_rules=step != "model", ask_model=step != "rules")
 
     async def _requested(self, request: AnalysisRequest, record: Any) -> Work | None:
@@ -217,29 +221,33 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         place = _place(record)
         if self._desk and self._desk.join(request.incident_key, request.request_id, place):
             return None
+        await self._find_incidents([(request.incident_key, record.partition)])
         incident = self._memory.incident(request.incident_key)
-        if incident is None:
-            incident = await self._find_incident(request.incident_key, record.partition)
         if incident is None:
             log.warning("unknown_incident_requested", incident=request.incident_key, request=request.request_id)
             return None
         model = self._desk is not None
         return Work(incident, place, publish_rules=not model, ask_model=model, request_id=request.request_id)
 
-    async def _find_incident(self, key: str, partition: int) -> Incident | None:
-        wanted = key.encode()
-        async for record in self._reader.tail(INCIDENTS, partition, 0, _EVERYTHING):
-            incident = _decoded(decode_incident, record) if record.key == wanted else None
-            if incident:
-                self._memory.remember(incident)
-        return self._memory.incident(key)
+    async def _find_incidents(self, wanted: Iterable[tuple[str, int]]) -> None:
+        """Look in the log for incidents, given with their partitions, that are not remembered (any more)."""
+        missing: dict[int, set[bytes]] = defaultdict(set)
+        for key, partition in wanted:
+            if self._memory.incident(key) is None:
+                missing[partition].add(key.encode())
+        for partition, keys in missing.items():
+            async for record in self._reader.tail(INCIDENTS, partition, 0, _EVERYTHING):
+                incident = _decoded(decode_incident, record) if record.key in keys else None
+                if incident:
+                    self._memory.remember(incident)
 
     async def _analyze(self, works: Sequence[Work]) -> None:
         """Rules for all of them at once; then the model's part waits at the desk."""
         samples = await fetch_samples(self._reader, [work.incident for work in works])
         found = await asyncio.to_thread(_by_rules, works, samples)
         looked = [each for each in zip(works, found, strict=True) if self._is_due(*each)]
-        await asyncio.gather(*(self._publish_rules(work, by_rules) for work, by_rules in looked if work.publish_rules))
+        told = [each for each in looked if each[0].publish_rules or self._has_become_worse(*each)]
+        await asyncio.gather(*(self._publish_rules(work, by_rules) for work, by_rules in told))
         for work, by_rules in looked:
             if work.ask_model:
                 await self._ask_model(work, samples[work.incident.key], by_rules)
@@ -250,6 +258,13 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             return True
         self._memory.looked(work.incident)
         return False
+
+    def _has_become_worse(self, work: Work, by_rules: ByRules) -> bool:
+        """What stands is shown until a model answers again, but not as less severe than the rules find it by now."""
+        known = self._memory.known(work.incident.key)
+        if not work.replaces or known is None or known.status == "fallback":
+            return False
+        return by_rules.outcome.verdict.severity < known.severity
 
     async def _publish_rules(self, work: Work, by_rules: ByRules) -> None:
         status: AnalysisStatus = "pending" if work.ask_model else "done"
@@ -283,6 +298,15 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             self._memory.stands(job.incident)
         for record in job.records:
             self._progress.closed(*record)
+        self._look_at_growth(job)
+
+    def _look_at_growth(self, job: Job) -> None:
+        """Records that came while it was analysed are finished with it: it may have outgrown the result by now."""
+        newest, known = self._memory.incident(job.incident.key), self._memory.known(job.incident.key)
+        if newest is None or known is None or known.status == "fallback" or newest.version <= job.incident.version:
+            return  # what failed is tried again anyway, with the newest version
+        if next_step(newest, known, with_model=True) in ("again", "look"):
+            self._retries.wake(newest.key, newest.partition, now_micros())
 
     def _record(
         self,
@@ -304,6 +328,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             templates=templates,
             attempts=attempts,
             shared_with=outcome.shared_with,
+            input_tokens=outcome.input_tokens,
+            output_tokens=outcome.output_tokens,
         )
 
     async def _publish(self, analysis: Analysis, partition: int) -> None:
@@ -312,8 +338,21 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             ANALYSES, encode(analysis), key=analysis.incident_key.encode(), partition=partition
         )
         self._memory.learn(analysis)
-        self._retries.note(analysis)
+        self._retries.note(analysis, partition)
         PUBLISHED.labels(analysis.analyzed_by, analysis.analysis_status).inc()
+
+
+def _grown(
+    incident: Incident, record: tuple[Partition, int] | None, *, only_if_changed: bool, with_model: bool = True
+) -> Work:
+    return Work(
+        incident,
+        record,
+        publish_rules=not with_model,
+        ask_model=with_model,
+        replaces=True,
+        only_if_changed=only_if_changed,
+    )
 
 
 def _is_better(outcome: Outcome, known: Known | None, job: Job) -> bool:

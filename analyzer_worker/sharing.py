@@ -24,15 +24,25 @@ def templates_of(samples: Iterable[Sample]) -> list[str]:
     return sorted({f"{template_fingerprint(template_of(sample.text)):016x}" for sample in samples})
 
 
-def shared_verdict(verdict: Verdict, key: str, service: str, own: Verdict) -> Verdict:
+def shared_verdict(verdict: Verdict, key: str, service: str, own: Verdict, own_service: str) -> Verdict:
     """Another incident's answer as an incident's own: it says whose it is, quotes nothing and costs nothing.
 
-    `own`: what the rules say of this incident; its severity is the floor here too.
+    Actions that name the other service stay there, so that nobody works on the wrong one.
+
+    Args:
+        verdict: the answer.
+        key: the incident that it was given for.
+        service: that one's service.
+        own: what the rules say of this incident; its severity is the floor here too.
+        own_service: this one's service.
     """
+    is_same = service == own_service
+    actions = [text for text in verdict.recommended_actions if is_same or service.casefold() not in text.casefold()]
     return msgspec.structs.replace(
         verdict,
         severity=worst(verdict.severity, own.severity),
         summary=f"Same messages as an incident of {service}: {verdict.summary}",
+        recommended_actions=actions or own.recommended_actions,
         evidence=own.evidence,
         reason=f"Shares the analysis of incident {key} of {service}, asked within the hour. {verdict.reason}",
         cost_usd=0.0,

@@ -55,6 +55,8 @@ def to_analysis(
     templates: Sequence[str] = (),
     attempts: int = 0,
     shared_with: str | None = None,
+    input_tokens: int = 0,
+    output_tokens: int = 0,
 ) -> Analysis:
     """The record of `verdict` on `incident`; see `schemas.analysis.Analysis` for `revision`."""
     return Analysis(
@@ -77,4 +79,6 @@ def to_analysis(
         templates=list(templates),
         attempts=attempts,
         shared_with=shared_with,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
     )

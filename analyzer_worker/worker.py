@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from analyzer_worker.answering import Answering
 from analyzer_worker.evidence.gather import Gatherer
-from analyzer_worker.litellm_adapter import LiteLLM, fallback_names, model_name
+from analyzer_worker.litellm_adapter import LiteLLM, close_connections, fallback_names, model_name
 from analyzer_worker.model import Model
 from analyzer_worker.session import Session
 from analyzer_worker.spending.ledger import Budget, Ledger
@@ -55,6 +55,7 @@ class Worker:
             for kept in (self._gatherer, self._ledger):
                 if kept:
                     await kept.close()
+            await close_connections()
 
     async def _sessions(self) -> None:
         pause = FIRST_PAUSE

@@ -83,6 +83,12 @@ class AnalysisAnswer(BaseModel):
     analyzed_by: str
     cost_usd: float
     latency_ms: int
+    shared_with: Annotated[
+        str | None, Field(description="The key of the incident with the same messages whose answer this is.")
+    ]
+    input_tokens: Annotated[int, Field(description="What models have charged, also in vain.")]
+    output_tokens: int
+    attempts: Annotated[int, Field(description="How often models were asked in vain; they are asked again.")]
     analysis_status: AnalysisStatus
     reason: str
 
@@ -290,6 +296,10 @@ DETAIL: Final[dict[str, Any]] = INCIDENT | {
         "analyzed_by": "rules",
         "cost_usd": 0.0,
         "latency_ms": 1,
+        "shared_with": None,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "attempts": 0,
         "analysis_status": "done",
         "reason": "the phrase 'connection pool exhausted'",
     },

@@ -117,6 +117,10 @@ class AnalysisRow(SQLModel, table=True):
     cost_usd: float = Field(sa_column=Column(Float, nullable=False))
     latency_ms: int = Field(sa_column=_big())
     request_id: str | None = Field(default=None, sa_column=_text(nullable=True))
+    shared_with: str | None = Field(default=None, sa_column=_text(nullable=True))
+    input_tokens: int = Field(default=0, sa_column=_big(server_default="0"))
+    output_tokens: int = Field(default=0, sa_column=_big(server_default="0"))
+    attempts: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
 
 
 class CorrectionRow(SQLModel, table=True):

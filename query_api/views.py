@@ -161,6 +161,10 @@ def analysis_view(row: AnalysisRow) -> dict[str, Any]:
         "analyzed_by": row.analyzed_by,
         "cost_usd": row.cost_usd,
         "latency_ms": row.latency_ms,
+        "shared_with": row.shared_with,
+        "input_tokens": row.input_tokens,
+        "output_tokens": row.output_tokens,
+        "attempts": row.attempts,
         "analysis_status": row.analysis_status,
         "reason": row.reason,
     }

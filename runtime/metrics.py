@@ -54,9 +54,12 @@ MODEL_SECONDS: Final = Histogram(
 )
 MODEL_COST: Final = Counter("ops_analyzer_model_cost_usd_total", "What calls of models have cost, in USD.", ["model"])
 SPENT_TODAY: Final = Gauge(
-    "ops_analyzer_spent_today_usd", "What is spent or set aside on models this UTC day, by all workers, in USD."
+    "ops_analyzer_spent_today_usd",
+    "What is spent or set aside on models this UTC day, by all workers, in USD; NaN: unknown.",
 )
-BUDGET_LEFT: Final = Gauge("ops_analyzer_budget_left_usd", "What LLM_BUDGET_USD_PER_DAY leaves for today, in USD.")
+BUDGET_LEFT: Final = Gauge(
+    "ops_analyzer_budget_left_usd", "What LLM_BUDGET_USD_PER_DAY leaves for today, in USD; NaN: unknown."
+)
 CLAIMS_DROPPED: Final = Counter(
     "ops_analyzer_claims_dropped_total", "Claims of a model that its evidence did not bear out."
 )

@@ -69,6 +69,9 @@ class Analysis(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often a model was asked in vain."""
     shared_with: str | None = None
     """The key of the incident whose analysis this is."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    """What models have charged for it, also in vain."""
 
 
 class AnalysisRequest(msgspec.Struct, frozen=True, omit_defaults=True):

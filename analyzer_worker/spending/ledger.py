@@ -69,7 +69,9 @@ class Ledger:
         async with self._connection() as connection, connection.transaction():
             await connection.execute(tables.ONE_AT_A_TIME)
             await self._look(connection, service, bound_usd)
-            call: int = await connection.fetchval(tables.RESERVE, service, incident, model, bound_usd)
+            call: int = await connection.fetchval(
+                tables.RESERVE, _storable(service), _storable(incident), model, bound_usd
+            )
         return call
 
     async def settle(self, call: int, cost_usd: float) -> None:
@@ -88,7 +90,7 @@ class Ledger:
             LedgerAway: where nobody can tell.
         """
         async with self._connection() as connection:
-            mine = (fingerprint, incident.key, incident.service, self._claim_seconds)
+            mine = (fingerprint, incident.key, _storable(incident.service), self._claim_seconds)
             if await connection.fetchval(tables.CLAIM, *mine) is not None:
                 return Claim(is_mine=True, incident_key=incident.key, service=incident.service, verdict=None)
             row = await connection.fetchrow(tables.CLAIMED, fingerprint)
@@ -114,6 +116,15 @@ class Ledger:
         except LedgerAway as away:
             log.info("claim_left_to_expire", incident=incident.key, why=str(away))
 
+    async def refresh(self) -> None:
+        """Bring the gauges up to date: others spend too, and every day begins anew."""
+        try:
+            async with self._connection() as connection:
+                await self._spent(connection, "")
+        except LedgerAway:
+            SPENT_TODAY.set(float("nan"))
+            BUDGET_LEFT.set(float("nan"))
+
     async def close(self) -> None:
         """Give the connections back."""
         pool, self._pool = self._pool, None
@@ -130,7 +141,7 @@ class Ledger:
 
     async def _spent(self, connection: Any, service: str) -> tuple[float, float]:
         """What is spent or set aside today, in all and for a service; the gauges show it."""
-        row = await connection.fetchrow(tables.SPENT, service)
+        row = await connection.fetchrow(tables.SPENT, _storable(service))
         SPENT_TODAY.set(row["spent"])
         if self._budget.per_day is not None:
             BUDGET_LEFT.set(max(0.0, self._budget.per_day - row["spent"]))
@@ -156,6 +167,11 @@ class Ledger:
                     await connection.execute(tables.FORGET)
                 self._pool = pool
             return self._pool
+
+
+def _storable(text: str) -> str:
+    """Text that PostgreSQL can hold: no NUL, no half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _refuse_above(limit: float, spent: float, bound_usd: float, setting: str) -> None:

@@ -74,6 +74,8 @@ class AnalysisView(msgspec.Struct, frozen=True):
     reason: str | None = None
     cost_usd: float | None = None
     latency_ms: float | None = None
+    shared_with: str | None = None
+    attempts: int = 0
 
 
 class CorrectionView(msgspec.Struct, frozen=True):

@@ -111,18 +111,22 @@ INSERT_INCIDENTS: Final = f"""
 UPSERT_ANALYSES: Final = """
     INSERT INTO analyses (
         incident_key, revision, incident_version, category, severity, summary, recommended_actions, confidence,
-        evidence, analyzed_by, analysis_status, reason, cost_usd, latency_ms, request_id)
+        evidence, analyzed_by, analysis_status, reason, cost_usd, latency_ms, request_id, shared_with,
+        input_tokens, output_tokens, attempts)
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS w (
         incident_key text, revision bigint, incident_version bigint, category text, severity text, summary text,
         recommended_actions text[], confidence float8, evidence jsonb, analyzed_by text, analysis_status text,
-        reason text, cost_usd float8, latency_ms bigint, request_id text)
+        reason text, cost_usd float8, latency_ms bigint, request_id text, shared_with text,
+        input_tokens bigint, output_tokens bigint, attempts int)
     ON CONFLICT (incident_key) DO UPDATE SET
         revision = excluded.revision, incident_version = excluded.incident_version, category = excluded.category,
         severity = excluded.severity, summary = excluded.summary,
         recommended_actions = excluded.recommended_actions, confidence = excluded.confidence,
         evidence = excluded.evidence, analyzed_by = excluded.analyzed_by,
         analysis_status = excluded.analysis_status, reason = excluded.reason, cost_usd = excluded.cost_usd,
-        latency_ms = excluded.latency_ms, request_id = COALESCE(excluded.request_id, analyses.request_id)
+        latency_ms = excluded.latency_ms, request_id = COALESCE(excluded.request_id, analyses.request_id),
+        shared_with = excluded.shared_with, input_tokens = excluded.input_tokens,
+        output_tokens = excluded.output_tokens, attempts = excluded.attempts
     WHERE analyses.revision < excluded.revision
     RETURNING incident_key
 """

@@ -13,7 +13,10 @@ KEY: Final = "sk-local-test-key-of-no-worth"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the server sends: an HTTP status, and with 200 the text of the model; `seconds` late."""
+    """What the server sends: an HTTP status, and with 200 the text of the model; `seconds` late.
+
+    Or nothing: `hang_up` closes the connection instead.
+    """
 
     text: str = ""
     status: int = 200
@@ -21,6 +24,8 @@ class Answer(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     retry_after: str | None = None
     output_tokens: int = 100
+    tells_usage: bool = True
+    hang_up: bool = False
 
 
 Behaviour = Callable[[dict[str, Any]], Answer]
@@ -137,6 +142,9 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             answer = server.behaviour(json.loads(raw))
             if answer.seconds and server.stopping.wait(answer.seconds):
                 return
+            if answer.hang_up:
+                self.close_connection = True
+                return
             body = json.dumps(_completion(answer) if answer.status == 200 else _error(answer.status)).encode()
             try:
                 self.send_response(answer.status)
@@ -156,6 +164,11 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
 
 
 def _completion(answer: Answer) -> dict[str, Any]:
+    usage = {
+        "prompt_tokens": 1_000,
+        "completion_tokens": answer.output_tokens,
+        "total_tokens": 1_000 + answer.output_tokens,
+    }
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -168,12 +181,7 @@ def _completion(answer: Answer) -> dict[str, Any]:
                 "message": {"role": "assistant", "content": answer.text},
             }
         ],
-        "usage": {
-            "prompt_tokens": 1_000,
-            "completion_tokens": answer.output_tokens,
-            "total_tokens": 1_000 + answer.output_tokens,
-        },
-    }
+    } | ({"usage": usage} if answer.tells_usage else {})
 
 
 def _error(status: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The ledger in a real PostgreSQL: nobody spends more than there is, together or alone."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -10,6 +11,7 @@ import pytest
 from analyzer_worker.spending.ledger import Budget, Ledger
 from analyzer_worker.spending.purse import LedgerAway, OverBudget
 from analyzer_worker.verdict import Verdict
+from runtime.metrics import BUDGET_LEFT, SPENT_TODAY
 from schemas.incident import Incident
 
 INCIDENT = Incident("k", 1, "checkout", "error-burst", "open", 5, 0, 1, 0, 0, 5, 300, "", 0, [], [])
@@ -98,3 +100,20 @@ async def test_without_postgresql_nothing_is_spent() -> None:
         await ledger.reserve("checkout", "k", "m", 0.1)
     await ledger.settle(1, 0.1)
     await ledger.close()
+
+
+async def test_the_gauges_follow_what_others_spend_and_the_days(ledger: Ledger, database_url: str) -> None:
+    """Also while this worker asks nothing; without the ledger they are no number."""
+    other = Ledger(database_url, Budget(1.0), CLAIM_SECONDS)
+    assert await _spend(other, "a\0b\ud800", 0.25)
+    await ledger.refresh()
+    assert (SPENT_TODAY._value.get(), BUDGET_LEFT._value.get()) == (0.25, 0.75)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE analyzer.calls SET day = day - 1")
+    await connection.close()
+    await ledger.refresh()
+    assert (SPENT_TODAY._value.get(), BUDGET_LEFT._value.get()) == (0.0, 1.0)
+    await other.close()
+    await Ledger("postgresql://nobody@127.0.0.1:1/none", Budget(1.0), CLAIM_SECONDS).refresh()
+    assert math.isnan(SPENT_TODAY._value.get())
+    assert math.isnan(BUDGET_LEFT._value.get())

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -31,7 +32,7 @@ from schemas.identity import uuid7
 from schemas.incident import EventPosition, Incident
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, EVENTS, INCIDENTS
 from tests.support.brokers import both_brokers
-from tests.support.openai_server import KEY, Answer, OpenAIServer, analysis, failing, honest, running_server
+from tests.support.openai_server import KEY, Answer, OpenAIServer, analysis, failing, honest, running_server, saying
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
@@ -292,7 +293,7 @@ async def test_a_pending_analysis_is_taken_up_after_a_crash(
 async def test_a_later_success_replaces_a_fallback(
     with_model: Settings, server: OpenAIServer, producer: AIOKafkaProducer, analyses: Analyses
 ) -> None:
-    """Asked again after LLM_RETRY_DELAYS; by another worker once a record of the incident comes by."""
+    """Asked again after LLM_RETRY_DELAYS, by the next worker too, without any new record of it."""
     server.behaviour = failing(401)
     settings = with_model.model_copy(update={"llm_retry_delays": "0,1"})
     async with working(settings):
@@ -301,7 +302,6 @@ async def test_a_later_success_replaces_a_fallback(
     assert [(a.analysis_status, a.attempts) for a in (first, second)] == [("fallback", 1), ("fallback", 2)]
     server.behaviour = honest
     async with working(settings):
-        await publish_version(producer, msgspec.structs.replace(incident, version=2))
         last = (await analyses.of(incident, 4))[-1]
     assert (last.analyzed_by, last.analysis_status, last.attempts) == ("openai/gpt-4o-mini", "done", 0)
 
@@ -329,6 +329,66 @@ async def test_an_incident_that_grows_or_changes_is_analysed_again(
     assert (grown.event_count, grown.analysis_status) == (50, "done")
     assert (changed.event_count, len(changed.templates)) == (10, 2)
     assert len(analyses.by_key[incident.key]) == 3
+
+
+async def test_what_grew_while_the_model_was_asked_is_seen(
+    with_model: Settings, server: OpenAIServer, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """Its later records are finished with the first one's analysis, and yet it is analysed again."""
+    may_answer = threading.Event()
+    asked = threading.Event()
+
+    def late(body: dict[str, object]) -> Answer:
+        asked.set()
+        may_answer.wait(WAIT)
+        return honest(body)
+
+    server.behaviour = late
+    async with working(with_model):
+        incident = await publish_incident(producer, *[POOL] * 5)
+        await asyncio.to_thread(asked.wait, WAIT)
+        await publish_version(producer, msgspec.structs.replace(incident, version=2, event_count=60))
+        after = await publish_incident(producer, POOL)
+        await analyses.of(after)
+        may_answer.set()
+        found = await analyses.of(incident, 3)
+    assert [(item.analysis_status, item.event_count) for item in found] == [("pending", 5), ("done", 5), ("done", 60)]
+
+
+async def test_what_becomes_worse_is_not_shown_as_less(
+    with_model: Settings, server: OpenAIServer, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """A model's analysis gives way to the rules' at once where they find it more severe, and models are asked again."""
+    async with working(with_model.model_copy(update={"llm_retry_delays": "1"})):
+        whole = await publish_incident(producer, *["Rate limit exceeded"] * 5, *[POOL] * 5)
+        incident = msgspec.structs.replace(whole, key=f"{whole.key}-x", event_count=5, samples=whole.samples[:5])
+        server.behaviour = saying(severity="P3")
+        await publish_version(producer, incident)
+        await analyses.of(incident, 2)
+        server.behaviour = failing(401)
+        worse = msgspec.structs.replace(incident, version=2, event_count=10, samples=whole.samples)
+        await publish_version(producer, worse)
+        *_, pending, failed = await analyses.of(incident, 4)
+        server.behaviour = honest
+        last = (await analyses.of(incident, 5))[-1]
+    assert (analyses.by_key[incident.key][1].severity, pending.severity, failed.severity) == ("P3", "P1", "P1")
+    assert (pending.analyzed_by, failed.analysis_status, last.analysis_status) == ("rules", "fallback", "done")
+
+
+async def test_one_failure_is_told_to_all_that_ask_the_same(
+    with_model: Settings, server: OpenAIServer, database_url: str, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """A provider that is down is not asked by each of them; it cost nothing, and all are asked again later."""
+    server.behaviour = lambda _: Answer("It broke.")
+    server.bodies.clear()
+    async with working(with_model.model_copy(update={"database_url": database_url, "llm_model": "openai/gpt-4.1"})):
+        incidents = [await publish_incident(producer, *[f"{POOL}: {n} of 50 for xylophones"] * 5) for n in range(10)]
+        lasts = [(await analyses.of(incident, 2))[-1] for incident in incidents]
+    ours = [body for body in server.bodies if b"for xylophones" in body]
+    assert {(last.analysis_status, last.attempts) for last in lasts} == {("fallback", 1)}
+    assert len(ours) == 2  # the question and its repair
+    assert sorted(last.input_tokens for last in lasts) == [0] * 9 + [2_000]
+    assert sorted(last.cost_usd for last in lasts)[-2:] == [0.0, pytest.approx(2 * (1_000 * 2e-6 + 100 * 8e-6))]
 
 
 async def test_a_storm_keeps_to_its_budget(  # noqa: PLR0917 - all of them are needed

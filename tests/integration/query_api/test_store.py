@@ -225,3 +225,14 @@ async def test_change_ids_are_committed_in_order(view_url: str) -> None:
 
 def _record(key: str, partition: int, offset: int) -> Record:
     return Record(INCIDENTS, partition, offset, START // 1_000, encode(incident(key)))
+
+
+async def test_whose_answer_an_analysis_is_and_what_it_cost_is_kept(fill: Fill, rows: Rows) -> None:
+    """Analyses of before these fields count as their own and as free."""
+    log = Log()
+    log.analyses(analysis(shared_with="k0", input_tokens=7, output_tokens=3, attempts=2), analysis("k2"))
+    await fill(log)
+
+    found = await rows("SELECT shared_with, input_tokens, output_tokens, attempts FROM analyses ORDER BY incident_key")
+
+    assert [tuple(row.values()) for row in found] == [("k0", 7, 3, 2), (None, 0, 0, 0)]

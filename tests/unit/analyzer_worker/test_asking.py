@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from analyzer_worker.asking import Bill
 from analyzer_worker.litellm_adapter import Message, Reply
 from analyzer_worker.model import Model
 from analyzer_worker.model_errors import Permanent, Retryable
@@ -97,6 +98,25 @@ async def test_a_call_costs_what_its_tokens_cost() -> None:
     assert verdict.cost_usd == pytest.approx(0.12)
     assert purse.left == pytest.approx(100 - 0.12)
     assert purse.open[0] > 1.2
+
+
+async def test_a_provider_that_tells_no_usage_is_paid_at_the_most() -> None:
+    """Else such a model could be asked for ever on any budget."""
+    purse = Purse(100.0)
+    verdict = await ask(Model(Scripted("m", lambda m: Reply(good(m).text, "stop", 0.0)), 5, purse=purse))
+    assert purse.left == pytest.approx(100 - purse.open[0])
+    assert verdict.cost_usd == pytest.approx(purse.open[0])
+
+
+async def test_the_bill_holds_what_was_in_vain() -> None:
+    """Calls of every model, those that gave nothing usable included; refused ones cost nothing."""
+    bill = Bill()
+    bad = Scripted("a", lambda _: Reply("no JSON", "stop", 0.0, 100, 10))
+    refusing = Scripted("b", failing(Permanent("no")))
+    model = Model(bad, 5, fallbacks=[refusing, Scripted("c", good)], purse=Purse(100.0))
+    await model.analyze(INCIDENT, SAMPLES, "P3", bill)
+    assert (bill.input_tokens, bill.output_tokens) == (300, 30)
+    assert bill.cost == pytest.approx(0.36)
 
 
 async def test_what_cannot_be_paid_is_not_asked() -> None:

@@ -41,8 +41,18 @@ def test_templates_are_told_apart_by_what_does_not_change() -> None:
 def test_a_shared_answer_says_whose_it_is_and_claims_nothing_of_its_own() -> None:
     """No quote of other events, no cost, and a severity that does not fall below the incident's own."""
     own = verdict("P1", evidence=[Evidence("mine", "quote")], analyzed_by="rules")
-    shared = shared_verdict(verdict("P3"), "key-1", "checkout", own)
+    shared = shared_verdict(verdict("P3"), "key-1", "checkout", own, "billing")
     assert shared.summary == "Same messages as an incident of checkout: The pool is empty."
     assert "key-1 of checkout" in shared.reason
     assert (shared.severity, shared.cost_usd, shared.analyzed_by) == ("P1", 0.0, "m")
     assert shared.evidence == own.evidence
+
+
+def test_nobody_is_sent_to_the_wrong_service() -> None:
+    """Actions that name the other one are left out; where none is left, the rules' own stand."""
+    own = verdict("P3", recommended_actions=["By rules."])
+    mixed = verdict("P3", recommended_actions=["Look at the pool.", "Restart Checkout."])
+    named = verdict("P3", recommended_actions=["Restart Checkout."])
+    assert shared_verdict(mixed, "k", "checkout", own, "billing").recommended_actions == ["Look at the pool."]
+    assert shared_verdict(named, "k", "checkout", own, "billing").recommended_actions == ["By rules."]
+    assert shared_verdict(mixed, "k", "checkout", own, "checkout").recommended_actions == mixed.recommended_actions

@@ -1,9 +1,10 @@
 """The server that each of these tests makes behave or misbehave."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from analyzer_worker.litellm_adapter import close_connections
 from tests.support.openai_server import OpenAIServer, honest, running_server
 
 
@@ -17,3 +18,9 @@ def server() -> Iterator[OpenAIServer]:
 def _fresh(server: OpenAIServer) -> None:
     server.behaviour = honest
     server.bodies.clear()
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_stays_open() -> AsyncIterator[None]:
+    yield
+    await close_connections()
