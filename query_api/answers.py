@@ -119,6 +119,7 @@ class IncidentDetailAnswer(IncidentAnswer):
     correction: CorrectionAnswer | None
     previous_incident_id: int | None
     merged_into: Annotated[int | None, Field(description="The incident that this one turned out to be part of.")]
+    shadow: Annotated[bool, Field(description="Its rule is on trial; lists show it with shadow=true only.")]
     verdict: Annotated[Verdict | None, Field(description="What people judged it to be last.")]
     status_pending: Annotated[bool, Field(description="The processor has yet to confirm the status.")]
     reason: str
@@ -306,6 +307,7 @@ DETAIL: Final[dict[str, Any]] = INCIDENT | {
     "correction": None,
     "previous_incident_id": None,
     "merged_into": None,
+    "shadow": False,
     "verdict": None,
     "status_pending": False,
     "reason": "5 events of user-service within 300 s",

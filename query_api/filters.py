@@ -62,6 +62,7 @@ def incident_filter(
     corrected: Annotated[
         OneFlag, Query(description="Only incidents whose analysis a person corrected, or did not.")
     ] = None,
+    shadow: Annotated[OneFlag, Query(description="Those of rules on trial instead of the others.")] = None,
     since: Annotated[MomentAsked, Query(description="Opened at or after this time (RFC 3339 with offset).")] = None,
     until: Annotated[MomentAsked, Query(description="Opened before this time.")] = None,
     q: Annotated[Text, Query(description="Text within the summary, service or category, in any case.")] = None,
@@ -80,7 +81,8 @@ def incident_filter(
         (q, _mentions),
     ]
     conditions = [condition(value) for value, condition in wanted if value is not None]
-    return IncidentFilter((col(row.merged_into).is_(None), *conditions), order(sort or "-created_at"))
+    listed = (col(row.merged_into).is_(None), col(row.shadow).is_(bool(shadow)))
+    return IncidentFilter((*listed, *conditions), order(sort or "-created_at"))
 
 
 def order(sort: str) -> tuple[ColumnElement[Any], ...]:

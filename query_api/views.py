@@ -58,6 +58,7 @@ def incident_detail(
         "correction": correction_view(corrections[-1]) if corrections else None,
         "previous_incident_id": related.get(row.previous_key or ""),
         "merged_into": related.get(row.merged_into or ""),
+        "shadow": row.shadow,
         "verdict": verdict_of(row.timeline),
         "status_pending": row.pending_status is not None,
         "reason": row.reason,

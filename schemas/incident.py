@@ -90,6 +90,8 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
     previous_key: str | None = None
     merged_into: str | None = None
     """The key of the incident that late events showed it to be part of; such a record is no incident of its own."""
+    shadow: bool = False
+    """Its rule is on trial: nobody is told of it."""
 
 
 class AttachedEvent(msgspec.Struct, frozen=True, array_like=True):

@@ -32,6 +32,7 @@ class Rule(msgspec.Struct, frozen=True):
     `quiet_period`: so long without a qualifying event ends an incident; 0: never. It is never shorter than the window,
     since events that may still add up to an incident are not silence. `match`: what qualifies, beyond the levels.
     `allowed_lateness`: how far behind the newest event time of its service an event may come; None: the rule set's.
+    `shadow`: on trial: its incidents are recorded and notify nobody.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Rule(msgspec.Struct, frozen=True):
     severity_floor: Severity | None = None
     match: Match = EVERY_EVENT
     allowed_lateness: int | None = None
+    shadow: bool = False
 
     kind: ClassVar[Kind]
     waits: ClassVar[bool] = False
@@ -256,6 +258,10 @@ class RuleSet(msgspec.Struct, frozen=True):
             "by_level": _by_level(rules),
         }.items():
             msgspec.structs.force_setattr(self, name, value)
+
+    def in_earnest(self) -> "RuleSet":
+        """Without the rules that are on trial."""
+        return RuleSet(tuple(rule for rule in self.rules if not rule.shadow), self.allowed_lateness)
 
     def matching(self, event: Event) -> list[Rule]:
         """The rules that count `event`."""

@@ -83,6 +83,7 @@ class Sighting:
             severity_floor=self.rule.severity_floor,
             previous_key=known.spans[place - 1].key if place else known.last_key,
             heard_at=at,
+            shadow=self.rule.shadow,
         )
         late = f", completed {opening.lateness / MICROSECONDS:g} s late" if opening.lateness else ""
         span.note("opened", opening.reason + late, at, to="open")
@@ -96,6 +97,7 @@ class Sighting:
 
     def _report(self, shift: Shift) -> None:
         for span, items in shift.taken:
+            span.shadow = span.shadow and self.rule.shadow
             self.decisions.took_in(self.state.service, self.rule.name, span, items)
             self.decisions.changed(self.state.service, self.rule.name, span)
         for span, gone in shift.merged:

@@ -50,6 +50,8 @@ class Span(msgspec.Struct, array_like=True):
     """The status it had when the quiet period was seen to pass on the wall clock; an event may stir it again."""
     taken_up: list[Item] = []
     """What it took in when a person last reopened it: told again where that change is delivered again."""
+    shadow: bool = False
+    """Its rule is on trial; an incident that is active when its rule is promoted counts from its next event on."""
 
     @property
     def opened_at(self) -> int:
@@ -130,4 +132,5 @@ class Span(msgspec.Struct, array_like=True):
             severity_floor=self.severity_floor,
             previous_key=self.previous_key,
             merged_into=self.merged_into,
+            shadow=self.shadow,
         )

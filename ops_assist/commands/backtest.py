@@ -2,32 +2,26 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
 from ops_assist.backtesting.known import known_labels
-from ops_assist.backtesting.log import Asked, Log, open_log, run, source_of
+from ops_assist.backtesting.log import Asked, Log, open_log, run
 from ops_assist.backtesting.printing import print_report
+from ops_assist.backtesting.sides import rule_sides
+from ops_assist.backtesting.telling import tell, write_page
 from ops_assist.errors import CommandError
-from ops_assist.output import safe, write_canonical
+from ops_assist.output import write_canonical
 from ops_assist.running import kafka_settings
-from runtime.settings import Settings, load_settings
+from runtime.settings import load_settings
 from schemas.topics import EVENTS
-from stream_processor.backtest.compare import compare
-from stream_processor.backtest.findings import Findings
-from stream_processor.backtest.labels import Labels
 from stream_processor.backtest.live import Certificate, certify
 from stream_processor.backtest.page import render
 from stream_processor.backtest.passes import Pass, TopicRange
-from stream_processor.backtest.report import RuleSetReport, canonical, certificate_fields, report, sweep_fields
-from stream_processor.backtest.scores import score
-from stream_processor.backtest.sweep import Grid, InvalidSweep, days_between, grid, looks_like_axis, outcome, parse_axis
-from stream_processor.faults import InvalidFiles
-from stream_processor.rule_files import load_rules, rules_in_force
+from stream_processor.backtest.report import canonical
+from stream_processor.backtest.sweep import Grid, InvalidSweep, grid, looks_like_axis, parse_axis
 from stream_processor.rules import RuleSet
-
-LIVE: Final = "live"
 
 app = typer.Typer(add_completion=False)
 
@@ -85,6 +79,8 @@ def backtest(
     kafka = kafka_settings(settings, bootstrap_servers)
     known = known_labels(labels, lasting, kafka)
     sides = rule_sides(settings, rules or [], against)
+    if not certificate:  # who is on trial notifies nobody
+        sides = [(name, loaded.in_earnest()) for name, loaded in sides]
     paths, of = _sweep(files or [], sweep or [], sides[0][1], sweep_rule)
     log = open_log(kafka, Asked(paths, topic, since, until, with_status_changes or certificate))
     found = run(log, [*(loaded for _, loaded in sides), *(of.rule_sets if of else [])], jobs or os.cpu_count() or 1)
@@ -98,25 +94,6 @@ def backtest(
         print_report(told)
     if certified is not None and not certified.matches:
         raise CommandError("the backtest gives other incidents than were published; see the differences")
-
-
-def rule_sides(settings: Settings, paths: list[Path], against: str) -> list[tuple[str, RuleSet]]:
-    """The rules that are asked about and those they are compared with, each with where they are from."""
-    try:
-        sides = [(", ".join(path.name for path in paths), load_rules(paths))] if paths else [_in_force(settings)]
-        if against == LIVE:
-            sides.append(_in_force(settings))
-        elif against:
-            sides.append((Path(against).name, load_rules([Path(against)])))
-    except InvalidFiles as invalid:
-        for fault in invalid.faults:
-            typer.echo(safe(fault), err=True)
-        raise CommandError("the rules cannot be used; `ops-assist rules check` shows the same") from invalid
-    return sides
-
-
-def _in_force(settings: Settings) -> tuple[str, RuleSet]:
-    return ("the default rule" if settings.rules is None else "RULES"), rules_in_force(settings)
 
 
 def _sweep(files: list[Path], asked: list[str], rules: RuleSet, name: str) -> tuple[list[Path], Grid | None]:
@@ -136,35 +113,3 @@ def _certified(log: Log, found: Pass) -> Certificate:
     if log.source.topic != EVENTS:
         raise CommandError(f"incidents are published of {EVENTS} only: --certificate needs --topic {EVENTS}")
     return certify(log.published, log.source.ranges, found.findings[0])
-
-
-def tell(
-    log: Log,
-    sides: list[tuple[str, RuleSet]],
-    found: Pass,
-    labels: Labels | None,
-    *,
-    of: Grid | None = None,
-    certified: Certificate | None = None,
-) -> dict[str, Any]:
-    """The report of a pass: the findings of the sides first, then those of the grid."""
-    reports = [_side(side, one, labels) for side, one in zip(sides, found.findings[: len(sides)], strict=True)]
-    chosen, against = reports[0], reports[1] if len(reports) > 1 else None
-    comparison = compare(against.findings, chosen.findings) if against else None
-    more = {} if certified is None else {"certificate": certificate_fields(certified)}
-    if of is not None:
-        days = days_between(found.first, found.newest)
-        more["sweep"] = sweep_fields(outcome(of, found.findings[len(sides) :], days, labels))
-    return report(source_of(log, found), chosen, against, comparison, **more)
-
-
-def _side(side: tuple[str, RuleSet], findings: Findings, labels: Labels | None) -> RuleSetReport:
-    return RuleSetReport(*side, findings, None if labels is None else score(findings.incidents, labels))
-
-
-def write_page(path: Path, page: str) -> None:
-    """Write a report as a page."""
-    try:
-        path.write_text(page, "utf-8")
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}") from error

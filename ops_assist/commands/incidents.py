@@ -20,7 +20,7 @@ from runtime.settings import load_settings
 _PATH: Final = "/api/v1/incidents"
 _LIST: Final = ("id", "service", "category", "severity", "status", "event_count", "last_event_at", "summary")
 _DETAIL: Final = (
-    *("id", "key", "service", "rule", "status", "severity", "category", "summary", "analysis_status"),
+    *("id", "key", "service", "rule", "status", "severity", "category", "summary", "analysis_status", "shadow"),
     *("event_count", "first_event_at", "last_event_at", "created_at", "updated_at", "previous_incident_id", "verdict"),
 )
 
@@ -46,13 +46,13 @@ def list_incidents(
     category: Annotated[str, typer.Option(help="As memory_issue.")] = "",
     text: Annotated[str, typer.Option("--text", "-q", help="Only with this text.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 50,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Those of rules on trial instead.")] = False,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
     """List incidents, newest first."""
-    answer = _api(url).get(
-        _PATH, status_filter=status, service=service, severity=severity, category=category, q=text, limit=limit
-    )
+    wanted = {"status_filter": status, "service": service, "severity": severity, "category": category, "q": text}
+    answer = _api(url).get(_PATH, **wanted, limit=limit, **({"shadow": "true"} if shadow else {}))
     incidents = answer.json()
     if as_json:
         print_json(incidents)
