@@ -105,7 +105,7 @@ def change_view(change: Mapping[str, Any]) -> dict[str, Any]:
         "to": change.get("to_status"),
         "note": change.get("note"),
         "reason": change["reason"],
-        "after": change.get("after"),
+        **{name: change[name] for name in ("after",) if name in change},
     }
 
 
