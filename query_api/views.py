@@ -107,8 +107,7 @@ def change_view(change: Mapping[str, Any]) -> dict[str, Any]:
         "to": change.get("to_status"),
         "note": change.get("note"),
         "reason": change["reason"],
-        "after": change.get("after"),
-        "verdict": change.get("verdict"),
+        **{name: change[name] for name in ("after", "verdict") if name in change},
     }
 
 
