@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,28 +13,32 @@ from analyzer_worker.redaction import redact
 from ops_assist.errors import CommandError
 from ops_assist.http_api import HttpApi
 from runtime.settings import Settings
-from schemas.timestamps import from_rfc3339, to_rfc3339
+from schemas.timestamps import EARLIEST, MICROSECONDS, from_rfc3339, to_rfc3339
 from stream_processor.durations import format_duration
 from stream_processor.faults import InvalidFiles
 from stream_processor.rule_files import rules_in_force
-from stream_processor.rules import CountRule, Rule
-from stream_processor.scenario_files import load_scenarios
-from stream_processor.scenario_results import judge
+from stream_processor.rules import CountRule, PatternRule, RateRule, Rule
+from stream_processor.scenario_files import Expected, load_scenarios
+from stream_processor.scenario_results import fits, found_incidents, judge
+from stream_processor.scenarios import START, run_scenario
 
 MOST_EVENTS: Final = 10_000
 """Events of an incident that make a scenario; a longer one is no test that a person reads."""
 
 _PAGE: Final = 1_000
+_REACHES: Final = (1, 4, 16)
+"""As often as a rule needs to look back: what it knew may have come from further back."""
+
 _VERBS: Final = {"investigating": "investigate", "resolved": "resolve", "closed": "close", "open": "reopen"}
 
 Fields = Mapping[str, Any]
 
 
-def rule_of(incident: Fields, settings: Settings) -> CountRule:
+def rule_of(incident: Fields, settings: Settings) -> Rule:
     """The rule of an incident, as it is in force here.
 
     Raises:
-        CommandError: there is none, or it is of a kind whose incidents need more than their own events.
+        CommandError: there is none.
     """
     try:
         rules = rules_in_force(settings).rules
@@ -42,12 +47,35 @@ def rule_of(incident: Fields, settings: Settings) -> CountRule:
     rule = next((rule for rule in rules if rule.name == incident["rule"]), None)
     if rule is None:
         raise CommandError(f"no rule {incident['rule']} is in force here: set RULES as the processor has it")
-    if not isinstance(rule, CountRule):
-        raise CommandError(
-            f"rule {rule.name} is of kind {rule.kind}, which looks back further than an incident: "
-            "`ops-assist backtest` tells what it makes of past events"
-        )
     return rule
+
+
+def export(api: HttpApi, incident: Fields, settings: Settings, path: Path) -> int:
+    """Write the scenario of an incident once it has been played; gives how many events it holds.
+
+    An incident of a rule of kind count needs its own events. What the other kinds know reaches further back: as much of
+    the service's history as they need is taken, and more where that does not give the incident.
+
+    Raises:
+        CommandError: the rules of today, or a scenario of at most 10,000 events, do not give it.
+    """
+    rule = rule_of(incident, settings)
+    if isinstance(rule, CountRule):
+        return _write(incident, events_of(api, incident), rule, settings, path)
+    refusal = CommandError(f"the view has no events of {incident['service']} from that time any more")
+    for times in _REACHES:
+        events = history_of(api, incident, rule, times)
+        if events is None:
+            break
+        try:
+            return _write(incident, events, rule, settings, path)
+        except NotGivenError as error:
+            refusal = error
+    raise CommandError(f"rule {rule.name} is of kind {rule.kind}, which looks back further than an incident: {refusal}")
+
+
+class NotGivenError(CommandError):
+    """The rules of today do not make the incident of the events of a scenario."""
 
 
 def events_of(api: HttpApi, incident: Fields) -> list[dict[str, Any]]:
@@ -70,6 +98,23 @@ def events_of(api: HttpApi, incident: Fields) -> list[dict[str, Any]]:
     return list(events.values())
 
 
+def history_of(api: HttpApi, incident: Fields, rule: Rule, times: int) -> list[dict[str, Any]] | None:
+    """The service's events that a rule looks back at, `times` as far as it needs; None: too many for a scenario."""
+    first, last = (from_rfc3339(incident[name]) for name in ("first_event_at", "last_event_at"))
+    since, until = first - times * _reach(rule), last + rule.window + rule.lateness + 1
+    path = f"/api/v1/services/{quote(incident['service'], safe='')}/events"
+    pages = _pages(api, path, since=to_rfc3339(max(since, EARLIEST)), until=to_rfc3339(until))
+    found = list(islice(pages, MOST_EVENTS + 1))
+    return found if 0 < len(found) <= MOST_EVENTS else None
+
+
+def _reach(rule: Rule) -> int:
+    """How far back a rule looks from the first event of an incident, in microseconds."""
+    learning = rule.learning_period if isinstance(rule, PatternRule) else 0
+    windows = rule.baseline_windows + 1 if isinstance(rule, RateRule) else 2
+    return learning + windows * rule.window + rule.lateness
+
+
 def _pages(api: HttpApi, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
     skipped = 0
     while page := api.get(path, **parameters, skip=skipped, limit=_PAGE).json():
@@ -77,41 +122,67 @@ def _pages(api: HttpApi, path: str, **parameters: Any) -> Iterator[dict[str, Any
         skipped += len(page)
 
 
-def scenario_file(incident: Fields, events: Sequence[Fields], rule: Rule, settings: Settings, folder: Path) -> str:
-    """The file's text. `events`: those of the incident, as the query API gives them with their places."""
-    start = min(from_rfc3339(event["timestamp"]) for event in events)
-    ordered = sorted(events, key=lambda event: (event["offset"], event["index"]))
-    content = {
-        **_rules(rule, settings, folder),
-        "scenarios": [
-            {
-                "name": f"incident {incident['id']} of {incident['service']}",
-                "input": list(_input(incident, ordered, start)),
-                "expect": {"incidents": [_expected(incident, start)]},
-            }
-        ],
-    }
+def _write(incident: Fields, events: Sequence[Fields], rule: Rule, settings: Settings, path: Path) -> int:
+    """Write a scenario, play it, and write it again with all that came of it."""
+    passing = path.with_name(f".{path.name}")
+    scenario = _scenario(incident, events, rule)
+    content = {**_rules(rule, settings, path.parent), "scenarios": [scenario]}
+    try:
+        passing.write_text(_text(incident, content), "utf-8")
+        scenario["expect"]["incidents"] = _played(passing)
+        passing.write_text(_text(incident, content), "utf-8")
+        passing.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+    finally:
+        passing.unlink(missing_ok=True)
+    return len(events)
+
+
+def _text(incident: Fields, content: object) -> str:
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     return f"# Made by `ops-assist incidents export-test {incident['id']}`; secrets are taken out.\n{text}"
 
 
-def check(path: Path) -> None:
-    """Play a scenario file.
+def _scenario(incident: Fields, events: Sequence[Fields], rule: Rule) -> dict[str, Any]:
+    """The scenario; windows of a rule lie in it as they lay in time."""
+    start = min(from_rfc3339(event["timestamp"]) for event in events)
+    waits = not isinstance(rule, CountRule)
+    start -= (start - START) % rule.window if waits else 0
+    ordered = sorted(events, key=lambda event: (event["offset"], event["index"]))
+    silence = [{"wait": format_duration(rule.window + rule.lateness + MICROSECONDS)}] if waits else []
+    return {
+        "name": f"incident {incident['id']} of {incident['service']}",
+        "input": [*_input(incident, ordered, start), *silence],
+        "expect": {"incidents": [_expected(incident, start)]},
+    }
+
+
+def _played(path: Path) -> list[dict[str, Any]]:
+    """The incidents that a scenario file leads to, among them the one that it expects.
 
     Raises:
-        CommandError: it does not lead to what it expects, or cannot be read; the text says how.
+        NotGivenError: it is not among them; the text says what is.
     """
     try:
         loaded = load_scenarios(path)
     except InvalidFiles as invalid:
         raise CommandError("; ".join(map(str, invalid.faults))) from invalid
-    for scenario in loaded.scenarios:
-        verdict = judge(loaded.file, scenario, loaded.rules)
-        if not verdict.passed:
-            told = " ".join(line.strip() for line in verdict.differences)
-            raise CommandError(
-                f"the rules of today make something else of its events without secrets: {told} (- as it was, + now)"
-            )
+    [scenario] = loaded.scenarios
+    run = run_scenario(loaded.rules, scenario.steps)
+    found = found_incidents(run)
+    [wanted] = scenario.incidents
+    if run.outcome().objections or not any(fits(wanted, one) for one in found):
+        told = " ".join(line.strip() for line in judge(loaded.file, scenario, loaded.rules).differences)
+        raise NotGivenError(
+            f"the rules of today make something else of its events without secrets: {told} (- as it was, + now)"
+        )
+    return [_as_expected(one) for one in found]
+
+
+def _as_expected(found: Expected) -> dict[str, Any]:
+    first, last = (format_duration((moment or START) - START) for moment in (found.first, found.last))
+    return {"rule": found.rule, "service": found.service, "count": found.count, "first": first, "last": last}
 
 
 def _rules(rule: Rule, settings: Settings, folder: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import typer
 
 from ops_assist import exporting, missing
 from ops_assist.corrected_cases import corrected_cases
-from ops_assist.errors import CommandError
 from ops_assist.http_api import HttpApi
 from ops_assist.output import print_fields, print_json, print_table
 from ops_assist.running import api_url, kafka_settings
@@ -172,23 +171,12 @@ def export_test(
 ) -> None:
     """Write a scenario for `rules test` from an incident, without secrets; it is played once before it is kept."""
     settings, api = load_settings(), _api(url)
-    found = api.get(f"{_PATH}/{incident}").json()
-    rule = exporting.rule_of(found, settings)
-    events = exporting.events_of(api, found)
     path = output or Path(f"incident-{incident}.test.yaml")
-    passing = path.with_name(f".{path.name}")
-    try:
-        passing.write_text(exporting.scenario_file(found, events, rule, settings, path.parent), "utf-8")
-        exporting.check(passing)
-        passing.replace(path)
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}") from error
-    finally:
-        passing.unlink(missing_ok=True)
+    events = exporting.export(api, api.get(f"{_PATH}/{incident}").json(), settings, path)
     if as_json:
-        print_json({"file": str(path), "events": len(events)})
+        print_json({"file": str(path), "events": events})
     else:
-        typer.echo(f"{path}: {len(events)} events; `ops-assist rules test {path}` plays them")
+        typer.echo(f"{path}: {events} events; `ops-assist rules test {path}` plays them")
 
 
 def _api(url: str) -> HttpApi:

@@ -9,6 +9,11 @@ import httpx
 import pytest
 
 from ops_assist.cli import main
+from schemas.event import Event
+from schemas.timestamps import from_rfc3339, to_rfc3339
+from stream_processor.rule_files import load_rules
+from stream_processor.rules import RuleSet
+from stream_processor.scenarios import ScenarioRun, Wait
 
 SECRET: Final = "hunter2-hunter2"
 
@@ -96,14 +101,15 @@ def test_an_incident_that_the_rules_no_longer_give_is_not_written(run: Run) -> N
 
 
 def test_rules_of_files_are_named_not_copied(run: Run, tmp_path: Path) -> None:
-    """Relative to the scenario; another kind than count is refused."""
+    """Relative to the scenario; rules that give no such incident of any kind are told."""
     rules = tmp_path / "rules.yaml"
     rules.write_text("rules:\n- {name: error-burst, kind: count, window: 1m, threshold: 5}\n")
     run.monkeypatch.setenv("RULES", str(rules))
     assert run("incidents export-test", 7, "-o", run.file)[0] == 0
     assert "rule_files:\n- rules.yaml\n" in run.file.read_text()
     rules.write_text("rules:\n- {name: error-burst, kind: absence, window: 1m, threshold: 5}\n")
-    assert "kind absence" in run("incidents export-test", 7, "-o", run.file)[2]
+    assert "kind absence, which looks back further" in run("incidents export-test", 7, "-o", run.file)[2]
+    assert not run.file.with_name(f".{run.file.name}").exists()
     rules.write_text("rules:\n- {name: other, kind: count, window: 1m, threshold: 5}\n")
     assert "set RULES as the processor has it" in run("incidents export-test", 7, "-o", run.file)[2]
 
@@ -113,3 +119,50 @@ def test_events_that_are_gone_are_missed(run: Run) -> None:
     run.events = EVENTS[:4]
     code, _, err = run("incidents export-test", 7, "-o", run.file)
     assert (code, "has 4 of its 6 events" in err) == (1, True)
+
+
+KINDS: Final = {
+    "rate": ("multiple: 3, floor: 5, window: 1m, learning_windows: 3", [(60 * n + 20, "ERROR", "x") for n in range(9)]),
+    "ratio": ("share: 0.5, minimum: 6, window: 1m", [(20 * n, "INFO", "x") for n in range(30)]),
+    "absence": ("window: 5m, threshold: 4", [(30 * n, "INFO", "x") for n in range(9)]),
+    "new-pattern": ("learning_period: 5m, window: 1m", [(40 * n, "ERROR", "known words") for n in range(12)]),
+}
+"""The fields of a rule of each kind, and what is usual: second, level and message."""
+TROUBLE: Final = [(650 + n, "ERROR", "unheard of") for n in range(20)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_incidents_of_the_other_kinds_bring_the_history_that_they_need(run: Run, tmp_path: Path, kind: str) -> None:
+    """As much of it as gives the incident; another rule's incidents of that time are expected too."""
+    fields, usual = KINDS[kind]
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        f"allowed_lateness: 10s\nrules:\n- {{name: odd, kind: {kind}, {fields}}}\n"
+        "- {name: error-burst, kind: count, window: 5m, threshold: 15}\n"
+    )
+    run.monkeypatch.setenv("RULES", str(rules))
+    made = usual + ([] if kind == "absence" else TROUBLE)
+    run.events = [
+        event(n, 0, level=level, message=message, timestamp=f"2026-01-01T00:{second // 60:02}:{second % 60:02}.5Z")
+        for n, (second, level, message) in enumerate(made)
+    ]
+    run.incident = live_incident(load_rules([rules]), run.events)
+
+    code, _, err = run("incidents export-test", 7, "-o", run.file)
+
+    assert (code, err) == (0, "")
+    assert "rule: odd" in run.file.read_text()
+    assert ("rule: error-burst" in run.file.read_text()) == (kind != "absence")
+    assert run("rules test", run.file)[0] == 0
+
+
+def live_incident(rules: RuleSet, made: list[dict[str, Any]]) -> dict[str, Any]:
+    """The incident of rule `odd`, as the query API would tell it."""
+    played = ScenarioRun(rules)
+    for one in made:
+        at = from_rfc3339(one["timestamp"])
+        played.play(Event(one["id"], one["service"], one["level"], one["message"], at))
+    played.play(Wait(600 * 1_000_000))
+    [found] = [one for one in played.outcome().incidents if one.rule == "odd"]
+    times = {name: to_rfc3339(getattr(found, name)) for name in ("first_event_at", "last_event_at")}
+    return INCIDENT | {"rule": "odd", "event_count": found.event_count, "timeline": []} | times
