@@ -22,6 +22,10 @@ class UnreadableFile(Exception):  # noqa: N818 - reads as what it is
     """A file that cannot be read; the text says why and what to do."""
 
 
+class _Damaged(Exception):  # noqa: N818 - reads as what it is
+    """A Parquet file that cannot be read to its end."""
+
+
 def check_files(paths: list[Path]) -> int:
     """Look whether files can be read; gives the bytes that they take.
 
@@ -49,7 +53,7 @@ def blocks(path: Path, advance: Advance) -> Iterator[bytes]:
     """
     try:
         yield from _parquet(path, advance) if path.suffix == ".parquet" else _lines(path, advance)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, _Damaged) as error:
         raise UnreadableFile(f"{path}: {error}") from error
 
 
@@ -65,18 +69,35 @@ def _lines(path: Path, advance: Advance) -> Iterator[bytes]:
 
 def _parquet(path: Path, advance: Advance) -> Iterator[bytes]:
     encode = msgspec.json.Encoder(enc_hook=str).encode_lines
-    table = _pyarrow(path).ParquetFile(path)
-    size, rows = path.stat().st_size, max(1, table.metadata.num_rows)
-    for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
-        yield encode([_in_utc(row) for row in batch.to_pylist()])
-        advance(size * batch.num_rows // rows)
+    parquet = _pyarrow(path)
+    try:
+        table = parquet.ParquetFile(path, coerce_int96_timestamp_unit="us")
+        size, rows = path.stat().st_size, max(1, table.metadata.num_rows)
+        for batch in table.iter_batches(batch_size=_PARQUET_ROWS):
+            yield encode([_event_of(row) for row in _in_micros(batch).to_pylist()])
+            advance(size * batch.num_rows // rows)
+    except ValueError as error:  # what pyarrow raises for a file that is damaged
+        raise _Damaged(str(error)) from error
 
 
-def _in_utc(row: dict[str, Any]) -> dict[str, Any]:
-    """Parquet's times of no zone are taken for UTC; empty cells are left out."""
-    moment = row.get("timestamp")
+def _in_micros(batch: Any) -> Any:
+    """A batch whose times have the resolution of events: Python knows no nanoseconds."""
+    place = batch.schema.get_field_index("timestamp")
+    kind = batch.schema.types[place] if place >= 0 else None
+    if kind is None or getattr(kind, "unit", "us") == "us":
+        return batch
+    arrow = import_module("pyarrow")
+    column = batch.column(place).cast(arrow.timestamp("us", kind.tz), safe=False)
+    return batch.set_column(place, "timestamp", column)
+
+
+def _event_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as an event: times of no zone are taken for UTC, empty cells are left out, attributes may be a map."""
+    moment, attributes = row.get("timestamp"), row.get("attributes")
     if isinstance(moment, datetime) and moment.tzinfo is None:
         row["timestamp"] = moment.replace(tzinfo=UTC)
+    if attributes is not None:
+        row["attributes"] = {name: value for name, value in dict(attributes).items() if value is not None}
     return {name: value for name, value in row.items() if value is not None}
 
 

@@ -90,12 +90,14 @@ async def verify(settings: Settings, wanted: Named, rules: RuleSet) -> Verified:
         if incident is None:
             raise UnknownIncident(f"ops.incidents has no incident {wanted.key}")
         same = [one for one in incidents if one.service == incident.service]
-        places = places_of(incident, same, await _told(consumer, incident))
+        told, are_all_told = await _told(consumer, incident)
+        places = places_of(incident, same, told)
         inputs = in_order(entry for one in same for entry in inputs_of(one.key, one.service, one.timeline))
         moment = since(incident, same, rules)
         found = await _range(consumer, incident, max((offset for offset, _ in places), default=-1), moment)
         # Of kinds that wait, not every event of a window is named.
-        if found is None or (moment is not None and len(places) < incident.event_count):
+        is_short = moment is not None and len(places) < incident.event_count
+        if found is None or (is_short and not are_all_told):
             return Verified(incident, Verdict("expired"), 0, 0)
         if found.size > MOST_RECORDS:
             raise TooLong(f"{found.size:,} records would have to be read; run `ops-assist backtest --certificate`")
@@ -125,15 +127,15 @@ async def _partitions(settings: Settings) -> int:
         await admin.close()
 
 
-async def _told(consumer: AIOKafkaConsumer, incident: Incident) -> list[IncidentEvents]:
-    """What was told of events of the incident's service since it was opened."""
+async def _told(consumer: AIOKafkaConsumer, incident: Incident) -> tuple[list[IncidentEvents], bool]:
+    """What was told of events of the incident's service since it was opened, and whether all of it is still there."""
     opened = Bound(moment=max(0, incident.created_at - _BEFORE))
     [wanted] = await find_ranges(consumer, INCIDENT_EVENTS, [incident.partition], opened, None)
     told = []
     async for records in read_range(consumer, INCIDENT_EVENTS, wanted):
         decoded = (decode_incident_events(record.value) for record in records if record.value)
         told += [one for one in decoded if one.service == incident.service]
-    return told
+    return told, wanted.begin == 0 or wanted.start > wanted.begin
 
 
 async def _range(consumer: AIOKafkaConsumer, incident: Incident, last: int, moment: int | None) -> Range | None:

@@ -2,9 +2,13 @@
 
 import gzip
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import msgspec
+import pyarrow
+import pyarrow.parquet as pyarrow_parquet
 import pytest
 
 from schemas.timestamps import MICROSECONDS
@@ -15,6 +19,7 @@ from stream_processor.backtest.findings import Findings
 from stream_processor.backtest.passes import Files, run_pass
 from stream_processor.backtest.rule_run import RuleRun
 from stream_processor.backtest.topic_range import Bound, InvalidBound, parse_bound
+from stream_processor.matching import Match
 from stream_processor.rules import CountRule, RuleSet
 
 RULES = RuleSet((CountRule("two", ("ERROR",), 2, 60 * MICROSECONDS, 0),), 0)
@@ -78,6 +83,54 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
         check_files([good])
     with pytest.raises(UnreadableFile, match=r"cut\.jsonl\.gz: Compressed file ended"):
         run_pass(Files([cut]), [RULES], 1, lambda _: None)
+
+
+TIMES: Final = [datetime(2026, 1, 1, 0, 0, second, 250_000, tzinfo=UTC) for second in (0, 1, 2, 30)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "moments"),
+    [
+        (pyarrow.timestamp("us", "UTC"), TIMES),
+        (pyarrow.timestamp("ms"), [moment.replace(tzinfo=None) for moment in TIMES]),
+        (pyarrow.timestamp("ns", "Europe/Berlin"), TIMES),
+        (pyarrow.string(), [moment.isoformat() for moment in TIMES]),
+    ],
+)
+def test_parquet_gives_what_the_same_lines_give(tmp_path: Path, kind: Any, moments: list[Any]) -> None:
+    """Compressed lines too; times of any resolution, of no zone for UTC, and attributes as a map."""
+    packed, table = tmp_path / "a.jsonl.gz", tmp_path / "a.parquet"
+    common = {"service": "checkout", "level": "ERROR", "message": "x"}
+    rows = [common | {"timestamp": at.isoformat(), "attributes": {"zone": "eu"}} for at in TIMES]
+    packed.write_bytes(gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in rows)))
+    columns = {name: pyarrow.array([text] * len(TIMES)) for name, text in common.items()}
+    columns["timestamp"] = pyarrow.array(moments, kind)
+    columns["host"] = pyarrow.array([None] * len(TIMES), pyarrow.string())
+    as_map = pyarrow.map_(pyarrow.string(), pyarrow.string())
+    columns["attributes"] = pyarrow.array([[("zone", "eu"), ("rack", None)]] * len(TIMES), as_map)
+    pyarrow_parquet.write_table(pyarrow.table(columns), table)
+    zoned = Match(attributes=(("zone", ("eu",)),))
+    rules = [RuleSet((msgspec.structs.replace(RULES.rules[0], match=zoned),), 0)]
+    check_files([packed, table])
+
+    lines, cells = (run_pass(Files([path]), rules, 1, lambda _: None) for path in (packed, table))
+
+    assert (cells.events, cells.unreadable) == (4, [])
+    assert times_of(cells.findings[0]) == times_of(lines.findings[0])
+    assert len(cells.findings[0].incidents) == 1
+
+
+def times_of(found: Findings) -> list[tuple[int, int, int]]:
+    """Incidents without their keys: lines and rows have ids of their own places."""
+    return [(one.event_count, one.first_event_at, one.last_event_at) for one in found.incidents]
+
+
+def test_damaged_parquet_is_refused(tmp_path: Path) -> None:
+    """With the name of the file."""
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(UnreadableFile, match=r"a\.parquet: "):
+        run_pass(Files([path]), [RULES], 1, lambda _: None)
 
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
