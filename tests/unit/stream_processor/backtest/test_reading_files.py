@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import pyarrow
+import pyarrow as pa
 import pyarrow.parquet as pyarrow_parquet
 import pytest
 
@@ -91,10 +91,10 @@ TIMES: Final = [datetime(2026, 1, 1, 0, 0, second, 250_000, tzinfo=UTC) for seco
 @pytest.mark.parametrize(
     ("kind", "moments"),
     [
-        (pyarrow.timestamp("us", "UTC"), TIMES),
-        (pyarrow.timestamp("ms"), [moment.replace(tzinfo=None) for moment in TIMES]),
-        (pyarrow.timestamp("ns", "Europe/Berlin"), TIMES),
-        (pyarrow.string(), [moment.isoformat() for moment in TIMES]),
+        (pa.timestamp("us", "UTC"), TIMES),
+        (pa.timestamp("ms"), [moment.replace(tzinfo=None) for moment in TIMES]),
+        (pa.timestamp("ns", "Europe/Berlin"), TIMES),
+        (pa.string(), [moment.isoformat() for moment in TIMES]),
     ],
 )
 def test_parquet_gives_what_the_same_lines_give(tmp_path: Path, kind: Any, moments: list[Any]) -> None:
@@ -103,12 +103,12 @@ def test_parquet_gives_what_the_same_lines_give(tmp_path: Path, kind: Any, momen
     common = {"service": "checkout", "level": "ERROR", "message": "x"}
     rows = [common | {"timestamp": at.isoformat(), "attributes": {"zone": "eu"}} for at in TIMES]
     packed.write_bytes(gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in rows)))
-    columns = {name: pyarrow.array([text] * len(TIMES)) for name, text in common.items()}
-    columns["timestamp"] = pyarrow.array(moments, kind)
-    columns["host"] = pyarrow.array([None] * len(TIMES), pyarrow.string())
-    as_map = pyarrow.map_(pyarrow.string(), pyarrow.string())
-    columns["attributes"] = pyarrow.array([[("zone", "eu"), ("rack", None)]] * len(TIMES), as_map)
-    pyarrow_parquet.write_table(pyarrow.table(columns), table)
+    columns = {name: pa.array([text] * len(TIMES)) for name, text in common.items()}
+    columns["timestamp"] = pa.array(moments, kind)
+    columns["host"] = pa.array([None] * len(TIMES), pa.string())
+    as_map = pa.map_(pa.string(), pa.string())
+    columns["attributes"] = pa.array([[("zone", "eu"), ("rack", None)]] * len(TIMES), as_map)
+    pyarrow_parquet.write_table(pa.table(columns), table)
     zoned = Match(attributes=(("zone", ("eu",)),))
     rules = [RuleSet((msgspec.structs.replace(RULES.rules[0], match=zoned),), 0)]
     check_files([packed, table])
