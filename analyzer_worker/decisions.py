@@ -31,8 +31,8 @@ def next_step(incident: Incident, known: Known | None, *, with_model: bool) -> S
 
 
 def is_read(incident: Incident) -> bool:
-    """Whether anybody still reads the incident's analysis."""
-    return not incident.merged_into and incident.status != "closed"
+    """Whether anybody reads the incident's analysis, unasked; nobody is told of those of rules on trial."""
+    return not incident.merged_into and not incident.shadow and incident.status != "closed"
 
 
 def _growth(incident: Incident, known: Known) -> Step:

@@ -20,6 +20,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "incidents": ("List, show and work incidents.", "ops_assist.commands.incidents"),
     "explain": ("Tell why there is an incident of a service, or none.", "ops_assist.commands.explain"),
     "rules": ("Check rule files and test the rules in them.", "ops_assist.commands.rules"),
+    "backtest": ("Tell which incidents rules would have given on past events.", "ops_assist.commands.backtest"),
+    "replay": ("Copy a range of a topic into another topic or cluster.", "ops_assist.commands.replay"),
     "topics": ("Compare the topics that are there with those that are needed.", "ops_assist.commands.topics"),
     "analyze-eval": ("Measure an analyzer on labelled incidents.", "ops_assist.commands.analyze_eval"),
     "lag": ("Show how far each consumer group is behind.", "ops_assist.commands.lag"),

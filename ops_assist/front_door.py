@@ -1,4 +1,4 @@
-"""One origin for the HTTP API: gateway, query API and explain in one process, told apart by method and path."""
+"""One origin for the HTTP API: gateway, query API, explain and verify in one process, told apart by method and path."""
 
 import asyncio
 import sys
@@ -24,6 +24,7 @@ from runtime.settings import Settings, SettingsError, load_settings
 from runtime.stopping import serve_until_told
 from stream_processor.explain.app import create_app as create_explain
 from stream_processor.explain.routes import PREFIX, SUFFIX
+from stream_processor.verify.app import create_app as create_verify
 
 TITLE: Final = "Ops-Assist"
 _CHECK_SECONDS: Final = 1.5
@@ -35,18 +36,19 @@ class FrontDoor:
     """An ASGI app that hands each request to the app that serves it.
 
     What an app is asked for is found in a dict by path; only a path that both serve, with other methods, needs a
-    closer look. `own` serves `/`, health, metrics and the documents; `explain` the questions why; `query` everything
-    that nobody claims, so that its answers 404 and 405 hold for them.
+    closer look. `own` serves `/`, health, metrics and the documents; `explain` the questions why, `verify` whether the
+    log agrees; `query` everything that nobody claims, so that its answers 404 and 405 hold for them.
     """
 
-    def __init__(self, own: FastAPI, gateway: FastAPI, query: FastAPI, explain: FastAPI) -> None:
-        self._own, self._gateway, self._query, self._explain = own, gateway, query, explain
+    def __init__(self, own: FastAPI, gateway: FastAPI, query: FastAPI, explain: FastAPI, verify: FastAPI) -> None:
+        self._own, self._gateway, self._query, self._explain, self._verify = own, gateway, query, explain, verify
         hooks = [hook for app in (gateway, query) for hook in getattr(app.state, "before_shutdown", ())]
         self.state = State({"before_shutdown": hooks})
         self._own_paths = frozenset(_own_paths(own))  # before its document speaks for the others as well
-        document = merged_document(own, {"gateway": gateway, "query": query, "explain": explain})
+        document = merged_document(own, {"gateway": gateway, "query": query, "explain": explain, "verify": verify})
         own.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's documented way
         self._gateway_routes, self._query_routes = route_map(gateway), route_map(query)
+        self._verify_routes = route_map(verify)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -61,6 +63,8 @@ class FrontDoor:
             return self._gateway
         if path.startswith(PREFIX) and path.endswith(SUFFIX):  # the names of services may hold slashes
             return self._explain
+        if self._verify_routes.methods(path):
+            return self._verify
         if not methods or method in self._query_routes.methods(path):
             return self._query
         return _method_not_allowed(method, path, methods | self._query_routes.methods(path))
@@ -70,10 +74,11 @@ def create_app(settings: Settings) -> FrontDoor:
     """The front door with all apps behind it."""
     query = create_query_api(settings)
     explain = create_explain(settings, httpx.ASGITransport(query))
-    return join(settings, gateway=create_gateway(settings), query=query, explain=explain)
+    verify = create_verify(settings, httpx.ASGITransport(query))
+    return join(settings, gateway=create_gateway(settings), query=query, explain=explain, verify=verify)
 
 
-def join(settings: Settings, *, gateway: FastAPI, query: FastAPI, explain: FastAPI) -> FrontDoor:
+def join(settings: Settings, *, gateway: FastAPI, query: FastAPI, explain: FastAPI, verify: FastAPI) -> FrontDoor:
     """Put apps behind one door."""
 
     @asynccontextmanager
@@ -82,6 +87,7 @@ def join(settings: Settings, *, gateway: FastAPI, query: FastAPI, explain: FastA
             gateway.router.lifespan_context(gateway) as gateway_state,
             query.router.lifespan_context(query) as query_state,
             explain.router.lifespan_context(explain),
+            verify.router.lifespan_context(verify),
         ):
             yield {**(gateway_state or {}), **(query_state or {})}
 
@@ -90,7 +96,7 @@ def join(settings: Settings, *, gateway: FastAPI, query: FastAPI, explain: FastA
     checks = {"ingest_gateway": _readiness_of(gateway), "query_api": _readiness_of(query)}
     own.include_router(health_router(settings, TITLE, checks))
     api_docs.install(own)
-    return FrontDoor(own, gateway, query, explain)
+    return FrontDoor(own, gateway, query, explain, verify)
 
 
 def _own_paths(own: FastAPI) -> set[str]:

@@ -61,10 +61,10 @@ async def consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 @contextmanager
-def failures(settings: Settings) -> Iterator[None]:
-    """Turn every failure of Kafka within the block into a CommandError."""
+def failures(settings: Settings | None) -> Iterator[None]:
+    """Turn every failure of Kafka within the block into a CommandError of one line."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the one line below says it
-    where = settings.kafka_bootstrap_servers
+    where = settings.kafka_bootstrap_servers if settings else ""
     try:
         yield
     except KafkaConnectionError as error:

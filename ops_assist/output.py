@@ -55,3 +55,9 @@ def print_fields(fields: Iterable[tuple[str, Any]]) -> None:
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         sys.stdout.write(f"{name:<{width}}  {value}\n")
+
+
+def write_canonical(value: bytes) -> None:
+    """Bytes that are the same for the same content, on stdout as they are, and a line end."""
+    sys.stdout.buffer.write(value + b"\n")
+    sys.stdout.flush()

@@ -9,6 +9,7 @@ from schemas.analysis import AnalysisStatus, Category, Severity
 from schemas.incident import ChangeKind
 from schemas.levels import Level
 from schemas.lifecycle import Status
+from schemas.verdict import Verdict
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -56,6 +57,11 @@ class ChangeAnswer(BaseModel):
     to: Status | None
     note: str | None
     reason: str
+    after: Annotated[
+        int | None,
+        Field(description="Of what came between events: the offset in the incident's partition that it follows."),
+    ] = None
+    verdict: Annotated[Verdict | None, Field(description="What a person judged it to be.")] = None
 
 
 class EvidenceAnswer(BaseModel):
@@ -113,6 +119,8 @@ class IncidentDetailAnswer(IncidentAnswer):
     correction: CorrectionAnswer | None
     previous_incident_id: int | None
     merged_into: Annotated[int | None, Field(description="The incident that this one turned out to be part of.")]
+    shadow: Annotated[bool, Field(description="Its rule is on trial; lists show it with shadow=true only.")]
+    verdict: Annotated[Verdict | None, Field(description="What people judged it to be last.")]
     status_pending: Annotated[bool, Field(description="The processor has yet to confirm the status.")]
     reason: str
     threshold: int
@@ -345,6 +353,8 @@ DETAIL: Final[dict[str, Any]] = INCIDENT | {
     "correction": None,
     "previous_incident_id": None,
     "merged_into": None,
+    "shadow": False,
+    "verdict": None,
     "status_pending": False,
     "reason": "5 events of user-service within 300 s",
     "threshold": 5,

@@ -63,6 +63,8 @@ class IncidentFilter:
     until: datetime | None = None
     q: str | None = None
     sort: Sort = "-created_at"
+    shadow: bool = False
+    """Those of rules on trial instead of the others."""
 
     @property
     def descending(self) -> bool:
@@ -72,12 +74,12 @@ class IncidentFilter:
     @property
     def is_counted(self) -> bool:
         """Whether the counts of all times tell how many match."""
-        return self.q is None and self.corrected is None and self.since is None and self.until is None
+        return (self.q, self.corrected, self.since, self.until) == (None,) * 4 and not self.shadow
 
     @property
     def is_counted_by_day(self) -> bool:
         """Whether the counts by day tell how many match."""
-        return self.q is None and self.service is None and self.corrected is None
+        return self.q is None and self.service is None and self.corrected is None and not self.shadow
 
     @property
     def conditions(self) -> tuple[ColumnElement[bool], ...]:
@@ -93,7 +95,8 @@ class IncidentFilter:
             (self.until, lambda value: col(row.created_at) < value),
             (self.q, _mentions),
         ]
-        return (col(row.merged_into).is_(None), *(make(value) for value, make in wanted if value is not None))
+        listed = (col(row.merged_into).is_(None), col(row.shadow).is_(self.shadow))
+        return (*listed, *(make(value) for value, make in wanted if value is not None))
 
 
 def incident_filter(
@@ -105,13 +108,17 @@ def incident_filter(
     corrected: Annotated[
         OneFlag, Query(description="Only incidents whose analysis a person corrected, or did not.")
     ] = None,
+    shadow: Annotated[OneFlag, Query(description="Those of rules on trial instead of the others.")] = None,
     since: Annotated[MomentAsked, Query(description="Opened at or after this time (RFC 3339 with offset).")] = None,
     until: Annotated[MomentAsked, Query(description="Opened before this time.")] = None,
     q: Annotated[Text, Query(description="Text within the summary, service or category, in any case.")] = None,
     sort: Annotated[OneSort, Query(description="Order; `-` is descending. Default: newest first.")] = None,
 ) -> IncidentFilter:
     """The filter that a request asks for."""
-    return IncidentFilter(status_filter, service, severity, category, corrected, since, until, q, sort or "-created_at")
+    return IncidentFilter(
+        *(status_filter, service, severity, category, corrected, since, until, q, sort or "-created_at"),
+        shadow=bool(shadow),
+    )
 
 
 def sort_columns(sort: str) -> tuple[Any, ...]:

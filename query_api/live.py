@@ -176,7 +176,11 @@ class Live:
             self._progress = asyncio.Event()
 
     async def _page(self, after: int, until: int | None = None) -> Sequence[tuple[ChangeRow, IncidentRow]]:
-        conditions = [col(ChangeRow.id) > after, *([] if until is None else [col(ChangeRow.id) <= until])]
+        conditions = [
+            col(ChangeRow.id) > after,
+            col(IncidentRow.shadow).is_(False),
+            *([] if until is None else [col(ChangeRow.id) <= until]),
+        ]
         statement = (
             select(ChangeRow, IncidentRow)
             .join(IncidentRow, col(IncidentRow.id) == col(ChangeRow.incident_id))

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     Column,
     Computed,
     Date,
@@ -121,6 +122,7 @@ class IncidentRow(SQLModel, table=True):
     severity_floor: str | None = Field(default=None, sa_column=_text(nullable=True))
     previous_key: str | None = Field(default=None, sa_column=_text(nullable=True))
     merged_into: str | None = Field(default=None, sa_column=_text(nullable=True))
+    shadow: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     correction_id: str | None = Field(default=None, sa_column=_text(nullable=True))
 
 

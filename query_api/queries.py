@@ -201,7 +201,7 @@ def _with_incident() -> Any:
     first = (
         select(func.min(IncidentRow.id))
         .join(link, col(IncidentRow.key) == col(link.incident_key))
-        .where(_same_place(EventRow, link))
+        .where(_same_place(EventRow, link), col(IncidentRow.shadow).is_(False))
         .correlate(EventRow)
         .scalar_subquery()
     )

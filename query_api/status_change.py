@@ -12,12 +12,14 @@ from query_api.models import IncidentRow
 from query_api.publisher import Publisher
 from query_api.queries import MAX_ID
 from query_api.routes.common import active_record, check_tag
+from query_api.views import verdict_of
 from runtime.problem import Problem
 from schemas.identity import uuid7
 from schemas.lifecycle import Status, is_allowed, refusal
 from schemas.status_change import StatusChange
 from schemas.timestamps import now_micros
 from schemas.topics import INCIDENT_STATUS
+from schemas.verdict import Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +45,12 @@ class WantedChange:
     by: str
     if_match: str | None = None
     seen: Status | None = None
+    verdict: Verdict | None = None
     id: str = field(default_factory=uuid7)
+
+    def is_news(self, row: IncidentRow) -> bool:
+        """Whether it changes anything."""
+        return row.status != self.status or self.verdict not in (None, verdict_of(row.timeline))
 
 
 async def make_change(database: Database, publisher: Publisher, incident_id: int, change: WantedChange) -> IncidentRow:
@@ -59,7 +66,7 @@ async def make_change(database: Database, publisher: Publisher, incident_id: int
             await execute(session, _ONE_AT_A_TIME, id=max(0, min(incident_id, MAX_ID)))
             row = await active_record(session, incident_id)
             _check(row, change)
-            if row.status != change.status:
+            if change.is_news(row):
                 await publisher.publish(INCIDENT_STATUS, row.partition, row.service, _record(row, change))
                 published = row
                 await _mark(session, row, change)
@@ -90,6 +97,7 @@ def _record(row: IncidentRow, change: WantedChange) -> StatusChange:
         actor=change.by,
         at=now_micros(),
         note=change.note,
+        verdict=change.verdict,
     )
 
 

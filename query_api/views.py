@@ -58,6 +58,8 @@ def incident_detail(
         "correction": correction_view(corrections[-1]) if corrections else None,
         "previous_incident_id": related.get(row.previous_key or ""),
         "merged_into": related.get(row.merged_into or ""),
+        "shadow": row.shadow,
+        "verdict": verdict_of(row.timeline),
         "status_pending": row.pending_status is not None,
         "reason": row.reason,
         "threshold": row.threshold,
@@ -105,7 +107,13 @@ def change_view(change: Mapping[str, Any]) -> dict[str, Any]:
         "to": change.get("to_status"),
         "note": change.get("note"),
         "reason": change["reason"],
+        **{name: change[name] for name in ("after", "verdict") if name in change},
     }
+
+
+def verdict_of(timeline: Sequence[Mapping[str, Any]]) -> str | None:
+    """What people judged an incident to be, by the newest entry that tells."""
+    return next((entry["verdict"] for entry in reversed(timeline) if entry.get("verdict")), None)
 
 
 def timeline_view(changes: Sequence[Mapping[str, Any]], corrections: Sequence[CorrectionRow]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from schemas.identity import derived_event_id
 from schemas.incident import Incident, IncidentEvents
 from schemas.status_change import StatusChange
 from schemas.topics import MAX_RECORD_BYTES
+from schemas.verdict import MissedIncident
 
 encode: Final = msgspec.json.Encoder().encode
 """Any record of the schemas, or a list of event dicts, as JSON bytes."""
@@ -22,6 +23,7 @@ decode_analysis: Final = msgspec.json.Decoder(Analysis).decode
 decode_analysis_request: Final = msgspec.json.Decoder(AnalysisRequest).decode
 decode_status_change: Final = msgspec.json.Decoder(StatusChange).decode
 decode_correction: Final = msgspec.json.Decoder(Correction).decode
+decode_missed_incident: Final = msgspec.json.Decoder(MissedIncident).decode
 
 _decode_wire: Final = msgspec.json.Decoder(WireEvent | list[WireEvent]).decode
 _decode_any: Final = msgspec.json.Decoder().decode

@@ -34,7 +34,7 @@ class InvalidEvent(ValueError):  # noqa: N818 - reads as what it is
         self.errors = errors
 
 
-class WireEvent(msgspec.Struct):
+class WireEvent(msgspec.Struct, gc=False):
     """An event as it arrives; unknown fields are ignored."""
 
     service: Annotated[str, Meta(min_length=1, description="1 to 100 characters after trimming")]
@@ -49,7 +49,7 @@ class WireEvent(msgspec.Struct):
     environment: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A valid event. `timestamp` is its event time in microseconds since the epoch."""
 
     id: str

@@ -7,19 +7,26 @@ import msgspec
 from schemas.analysis import Severity
 from schemas.levels import Level
 from schemas.lifecycle import Status
+from schemas.verdict import Verdict
 
-ChangeKind = Literal["opened", "status_changed", "status_refused", "quiet", "stirred", "merged", "heard", "silent"]
-"""What a timeline entry tells: `quiet`, the quiet period passed and the system resolved it; `stirred`, an event from
-within the quiet period came after that and it is active again; `merged`, late events joined it to the one before;
-`heard`, a service that was silent sends again and the system resolved it; `silent`, it fell silent again while a
-person worked on that."""
+ChangeKind = Literal[
+    "opened", "status_changed", "status_refused", "judged", "quiet", "stirred", "merged", "heard", "silent"
+]  # fmt: skip
+"""What a timeline entry tells: `judged`, a person gave a verdict and nothing else changed; `quiet`, the quiet period
+passed and the system resolved it; `stirred`, an event from within the quiet period came after that and it is active
+again; `merged`, late events joined it to the one before; `heard`, a service that was silent sends again and the system
+resolved it; `silent`, it fell silent again while a person worked on that."""
 
 SYSTEM: str = "system"
 """The actor of changes that no person made."""
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of an incident's timeline. `at` is in microseconds since the epoch."""
+    """One entry of an incident's timeline. `at` is in microseconds since the epoch.
+
+    `after`: where a person or the wall clock came between events: the offset of the record of `ops.events`, in the
+    incident's partition, that it follows. So the order of all that led to an incident can be found again.
+    """
 
     at: int
     actor: str
@@ -29,6 +36,8 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     to_status: Status | None = None
     note: str | None = None
     change_id: str | None = None
+    after: int | None = None
+    verdict: Verdict | None = None
 
 
 class EventPosition(msgspec.Struct, frozen=True, array_like=True):
@@ -81,6 +90,8 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
     previous_key: str | None = None
     merged_into: str | None = None
     """The key of the incident that late events showed it to be part of; such a record is no incident of its own."""
+    shadow: bool = False
+    """Its rule is on trial: nobody is told of it."""
 
 
 class AttachedEvent(msgspec.Struct, frozen=True, array_like=True):

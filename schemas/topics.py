@@ -12,6 +12,7 @@ INCIDENT_EVENTS: Final = "ops.incident-events"
 ANALYSES: Final = "ops.analyses"
 ANALYSIS_REQUESTS: Final = "ops.analysis-requests"
 CORRECTIONS: Final = "ops.analysis-corrections"
+MISSED_INCIDENTS: Final = "ops.missed-incidents"
 INCIDENT_STATUS: Final = "ops.incident-status"
 DETECTION_CHANGELOG: Final = "ops.detection-state-changelog"
 
@@ -67,6 +68,7 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     TopicSpec(ANALYSIS_REQUESTS, _kept(1)),
     # Each under a key of its own: the history of corrections is never compacted away.
     TopicSpec(CORRECTIONS, _COMPACTED),
+    TopicSpec(MISSED_INCIDENTS, _COMPACTED, co_partitioned=False),
     TopicSpec(
         INCIDENT_STATUS,
         # Keyed by service: a change of one incident must outlive a later change of another until it was read.

@@ -57,7 +57,7 @@ class AbsenceMachine(Machine[AbsenceRule, AbsenceState]):
     def _go_on(self, span: Span, last: Item, reason: str) -> None:
         span.take_in([last], self.sighting.at)
         span.note("silent", reason, self.sighting.at)
-        self.sighting.decisions.took_in(self.sighting.state.service, span, [last])
+        self.sighting.decisions.took_in(self.sighting.state.service, self.rule.name, span, [last])
         self.sighting.decisions.changed(self.sighting.state.service, self.rule.name, span)
 
     def _end(self, span: Span, item: Item) -> None:

@@ -1,6 +1,7 @@
 """What the detection has decided and the shell must carry out."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -9,13 +10,14 @@ from schemas.event import Event
 from schemas.incident import AttachedEvent, Incident, IncidentEvents
 from stream_processor.ledger import Reason
 from stream_processor.near_misses import NearMiss
+from stream_processor.rules import CountRule
 from stream_processor.span import Item, Span
 from stream_processor.state import EndedRow
 
 StatusReason = Literal["applied", "refused", "repeated", "unknown_incident", "unreadable"]
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """An event and where it lies: its record's offset and its place in the record's array.
 
     `received_at`: when the record was appended to the log, in microseconds since the epoch.
@@ -46,14 +48,17 @@ class Decisions:
         """An incident has a new version to publish."""
         self._incidents[span.key] = (service, rule, span)
 
-    def took_in(self, service: str, span: Span, items: list[Item]) -> None:
-        """An incident has taken events in."""
+    def took_in(self, service: str, rule: str, span: Span, items: list[Item]) -> None:  # noqa: ARG002 - others ask
+        """An incident of `rule` has taken events in."""
         attached = [AttachedEvent(item.offset, item.index, item.time) for item in items]
         known = self._events.get(span.key)
         if known is None:
             self._events[span.key] = IncidentEvents(span.key, service, self.partition, attached)
         else:
             known.events.extend(attached)
+
+    def left_loose(self, service: str, rule: CountRule, loose: Sequence[Item], item: Item) -> None:
+        """An event counts and is in no incident; for whoever looks for near misses."""
 
     def ended(self, service: str, rule: str, span: Span) -> None:
         """Events no longer change an incident: it moves to a row of its own."""
@@ -62,6 +67,10 @@ class Decisions:
     def near_miss(self, service: str, rule: str, count: int, first: int, last: int) -> None:
         """A window has passed that was nearly an incident."""
         self.near.append(NearMiss(rule, service, count, first, last))
+
+    def spans(self) -> Iterable[tuple[str, str, Span]]:
+        """What has changed, as service, rule and incident."""
+        return self._incidents.values()
 
     def incidents(self) -> list[Incident]:
         """The incident records to publish."""

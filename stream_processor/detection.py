@@ -14,8 +14,8 @@ from stream_processor.rules import CountRule, Rule, RuleSet, WatchingRule
 from stream_processor.sighting import Opening, Sighting, fall_quiet
 from stream_processor.sliding import Outcome, forget_loose
 from stream_processor.span import Item
-from stream_processor.state import ServiceState
-from stream_processor.tumbling import count_event, forget_minutes
+from stream_processor.state import NEVER, RuleState, ServiceState
+from stream_processor.tumbling import MINUTE, count_event, forget_minutes
 
 _BY_WEIGHT = ("opened", "attached", "qualified")
 
@@ -38,7 +38,7 @@ def detect(
             if timeline is not None and (now := timeline.heard_at(arrival.offset)) != heard:
                 heard = now
                 fall_silent(state, rules, timeline, decisions, before=arrival.offset)
-            decisions.ledger[_take_in(state, arrival, rules, decisions, heard)] += 1
+            decisions.ledger[take_in(state, arrival, rules, decisions, heard)] += 1
             state.offset = arrival.offset
     if timeline is not None:
         fall_silent(state, rules, timeline, decisions)
@@ -63,10 +63,34 @@ def fall_silent(
         state.offset = max(state.offset, moment.offset - 1)
 
 
-def _take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: Decisions, heard: int) -> Reason:
+def pass_by(state: ServiceState, time: int, received_at: int, rules: RuleSet, decisions: Decisions) -> Reason:
+    """An event that no plain rule counts, as its level tells: time goes on with it, and nothing else is decided.
+
+    It is not counted in its minute, which is for people; `take_in` does the same and counts it too.
+
+    Args:
+        state: the service's.
+        time: its event time, in microseconds.
+        received_at: when its record was appended, in microseconds.
+        rules: plain ones.
+        decisions: takes what it leads to, but for the event itself where it is late.
+    """
+    if time < state.newest - rules.allowed_lateness:
+        return "late"
+    if time > state.newest:
+        if time < state.due:
+            state.newest = time
+        else:
+            _advance(state, time, rules, received_at, decisions)
+    return "below_level"
+
+
+def take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: Decisions, heard: int = 0) -> Reason:
+    """Take in one event that the state does not include; gives how it ends. `heard`: the log's clock at its record."""
     event = arrival.event
     matching = rules.matching(event)
-    fingerprint = event_fingerprint(event.id) if matching and rules.remembers(matching) else None
+    remembers = matching and (rules.is_plain or rules.remembers(matching))
+    fingerprint = event_fingerprint(event.id) if remembers else None
     if fingerprint is not None and fingerprint in state.ids:
         return "duplicate"
     if event.timestamp < state.newest - rules.allowed_lateness:
@@ -84,11 +108,21 @@ def _take_in(state: ServiceState, arrival: Arrival, rules: RuleSet, decisions: D
     if outcomes:
         if fingerprint is not None:
             state.ids.add(event.timestamp, fingerprint)
-        reason = min(filter(None, outcomes), key=_BY_WEIGHT.index, default=reason)
+        reason = _weightiest(outcomes) or reason
+        if reason == "opened" or not rules.is_plain:
+            state.due = NEVER
     if event.timestamp > state.newest:
-        state.newest = event.timestamp
-        _advance(state, rules, arrival.received_at, decisions)
+        if event.timestamp < state.due and rules.is_plain:
+            state.newest = event.timestamp
+        else:
+            _advance(state, event.timestamp, rules, arrival.received_at, decisions)
     return reason
+
+
+def _weightiest(outcomes: list[Outcome | None]) -> Outcome | None:
+    if len(outcomes) == 1:
+        return outcomes[0]
+    return min(filter(None, outcomes), key=_BY_WEIGHT.index, default=None)
 
 
 def _look(
@@ -120,9 +154,13 @@ def _look(
 def _count(state: ServiceState, rule: Rule, arrival: Arrival, decisions: Decisions) -> Outcome:
     """A rule of kind count takes an event in."""
     event, newest = arrival.event, state.newest
-    sighting = Sighting(state, rule, arrival.received_at, decisions)
-    if sighting.known.own is not None:
+    known = state.rule_state(rule.name)
+    if known.own is not None:
         state.replace_own(rule.name, None)
+    item = Item(event.timestamp, arrival.offset, arrival.index)
+    if _attach(state, rule, known, item, at=arrival.received_at, decisions=decisions):
+        return "attached"
+    sighting = Sighting(state, rule, arrival.received_at, decisions)
 
     def opening() -> Opening:
         assert isinstance(rule, CountRule)
@@ -130,19 +168,46 @@ def _count(state: ServiceState, rule: Rule, arrival: Arrival, decisions: Decisio
         lateness = max(0, newest - event.timestamp)
         return Opening(event.id, event.timestamp, rule.describe(state.service), rule.threshold, lateness)
 
-    return sighting.take([Item(event.timestamp, arrival.offset, arrival.index)], opening)
+    outcome = sighting.take([item], opening)
+    if outcome == "qualified":
+        assert isinstance(rule, CountRule)
+        decisions.left_loose(state.service, rule, sighting.known.loose, item)
+    return outcome
 
 
-def _advance(state: ServiceState, rules: RuleSet, received_at: int, decisions: Decisions) -> None:
-    """The service's newest event time has moved: end what no event can change any more and forget the rest."""
-    forget_minutes(state.minutes, state.newest)
-    state.ids.forget(state.newest - max(rules.allowed_lateness, rules.longest_window))
+def _attach(state: ServiceState, rule: Rule, known: RuleState, item: Item, *, at: int, decisions: Decisions) -> bool:
+    """The usual case of a burst, told without a window: one incident, nothing loose, and the event lies within it."""
+    if len(known.spans) != 1 or known.loose:
+        return False
+    span = known.spans[0]
+    if not span.opened_at <= item.time <= rule.ends_at(span.alive_at):
+        return False
+    items = [item]
+    span.take_in(items, at)
+    span.shadow = span.shadow and rule.shadow
+    decisions.took_in(state.service, rule.name, span, items)
+    decisions.changed(state.service, rule.name, span)
+    return True
+
+
+def _advance(state: ServiceState, newest: int, rules: RuleSet, received_at: int, decisions: Decisions) -> None:
+    """The service's newest event time moves: end what no event can change any more and, by the minute, forget the rest.
+
+    `state.due` tells when it is worth while to look again: at the next minute, or when an incident may end.
+    """
+    is_new_minute = newest // MINUTE > state.newest // MINUTE
+    state.newest = newest
+    state.due = (newest // MINUTE + 1) * MINUTE
+    if is_new_minute:
+        forget_minutes(state.minutes, newest)
+        state.ids.forget(newest - max(rules.allowed_lateness, rules.longest_window))
     for rule in rules.rules:
         known = state.rules.get(rule.name)
         if not known or not (known.loose or known.spans):
             continue
-        settled = rule.settled(state.newest - rule.lateness)
-        forget_loose(known, rule.chain, settled)
+        settled = rule.settled(newest - rule.lateness)
+        if is_new_minute:
+            forget_loose(known, rule.chain, settled)
         while known.spans and settled > rule.ends_at(known.spans[0].alive_at):
             span = known.spans.pop(0)
             span.quiet_from = None
@@ -150,3 +215,6 @@ def _advance(state: ServiceState, rules: RuleSet, received_at: int, decisions: D
                 fall_quiet(span, rule, span.alive_at, received_at)
                 decisions.changed(state.service, rule.name, span)
             decisions.ended(state.service, rule.name, span)
+        if known.spans:
+            end = rule.ends_at(known.spans[0].alive_at) + rule.lateness
+            state.due = min(state.due, int(end) + 1) if end < state.due else state.due

@@ -1,5 +1,6 @@
 """A person changes an incident's status, or the quiet period passes on the wall clock: pure decisions again."""
 
+from schemas.incident import ChangeKind
 from schemas.lifecycle import ACTIVE, is_allowed, refusal
 from schemas.status_change import StatusChange
 from stream_processor.decisions import Decisions, StatusReason
@@ -8,13 +9,27 @@ from stream_processor.rules import RuleSet
 from stream_processor.sighting import fall_quiet
 from stream_processor.sliding import SlidingWindow
 from stream_processor.span import Span
-from stream_processor.state import EndedRow, RuleState, ServiceState
+from stream_processor.state import NEVER, EndedRow, RuleState, ServiceState
 
 
 def change_status(
-    state: ServiceState, ended: EndedRow | None, change: StatusChange, rules: RuleSet, decisions: Decisions
+    state: ServiceState,
+    ended: EndedRow | None,
+    change: StatusChange,
+    rules: RuleSet,
+    decisions: Decisions,
+    *,
+    after: int | None = None,
 ) -> StatusReason:
-    """Apply a person's change. `ended`: the incident's own row, if it has one.
+    """Apply a person's change.
+
+    Args:
+        state: the service's.
+        ended: the incident's own row, if it has one.
+        change: what the person wants.
+        rules: those in force.
+        decisions: takes what it leads to.
+        after: the offset of the record that it comes after; kept in the timeline, so that it can be found again.
 
     A change that was applied before (redelivery) publishes the present record again and changes nothing.
     """
@@ -25,21 +40,29 @@ def change_status(
     decisions.changed(state.service, rule_name, span)
     if span.knows_change(change.change_id):
         if span.taken_up:
-            decisions.took_in(state.service, span, span.taken_up)
+            decisions.took_in(state.service, rule_name, span, span.taken_up)
         return "repeated"
     known = state.rule_state(rule_name)
+    state.due = NEVER
     span.touch(change.at)
-    if why := _objection(known, span, change):
-        span.note("status_refused", why, change.at, actor=change.actor, note=change.note, change_id=change.change_id)
+    why: str | None = None
+    if change.verdict and change.to_status == span.status and not span.merged_into:
+        _note(span, "judged", f"{change.actor} judged it", change, after)
+    elif why := _objection(known, span, change):
+        _note(span, "status_refused", why, change, after)
     else:
-        _Step(state, known, rule_name, rules, decisions).take(span, change)
+        _Step(state, known, rule_name, rules, decisions).take(span, change, after)
     if not _holds(known, span):
         decisions.ended(state.service, rule_name, span)
     return "refused" if why else "applied"
 
 
-def fall_quiet_by_clock(state: ServiceState, rules: RuleSet, now: int, decisions: Decisions) -> bool:
+def fall_quiet_by_clock(
+    state: ServiceState, rules: RuleSet, now: int, decisions: Decisions, after: int | None = None
+) -> bool:
     """Resolve active incidents that heard nothing for their quiet period of wall clock (`now`, microseconds).
+
+    `after`: the offset of the record that this comes after, for the timeline.
 
     Events still decide: one from within the quiet period of event time that comes later stirs the incident again, so
     that the incidents of a replay are the same however fast it runs. Gives whether anything changed.
@@ -50,11 +73,26 @@ def fall_quiet_by_clock(state: ServiceState, rules: RuleSet, now: int, decisions
         span = known.spans[-1] if known and known.spans else None
         if span and span.is_active and rule.quiet_period and now - span.heard_at > rule.quiet_period:
             before = span.status
-            fall_quiet(span, rule, span.last, now)
+            fall_quiet(span, rule, span.last, now, after)
             span.quiet_from = before
             decisions.changed(state.service, rule.name, span)
             changed = True
     return changed
+
+
+def _note(span: Span, what: ChangeKind, reason: str, change: StatusChange, after: int | None) -> None:
+    """Write down what became of a person's change."""
+    span.note(
+        what,
+        reason,
+        change.at,
+        to=change.to_status if what == "status_changed" else None,
+        actor=change.actor,
+        note=change.note,
+        change_id=change.change_id,
+        after=after,
+        verdict=None if what == "status_refused" else change.verdict,
+    )
 
 
 def _find(state: ServiceState, key: str) -> tuple[str, Span] | None:
@@ -94,16 +132,8 @@ class _Step:
         self.rules = rules
         self.decisions = decisions
 
-    def take(self, span: Span, change: StatusChange) -> None:
-        span.note(
-            "status_changed",
-            f"{change.actor} set it",
-            change.at,
-            to=change.to_status,
-            actor=change.actor,
-            note=change.note,
-            change_id=change.change_id,
-        )
+    def take(self, span: Span, change: StatusChange, after: int | None) -> None:
+        _note(span, "status_changed", f"{change.actor} set it", change, after)
         revived = span.quiet_from is not None or not _holds(self.known, span)
         span.quiet_from = None
         if change.to_status not in ACTIVE:
@@ -134,7 +164,7 @@ class _Step:
             if rule.name == self.rule_name:
                 for taker, items in SlidingWindow(self.known, rule.chain, at).grow(0).taken:
                     taker.taken_up += items
-                    self.decisions.took_in(self.state.service, taker, items)
+                    self.decisions.took_in(self.state.service, self.rule_name, taker, items)
 
     def _end_all_but(self, kept: Span | None) -> None:
         for span in self.known.spans:

@@ -1,6 +1,5 @@
 """What almost was an incident: at least 80% of a rule's threshold within its window, and no incident."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -23,8 +22,10 @@ class NearMisses:
     """Collects windows that are nearly full, and lets those go whose events an incident takes in after all."""
 
     def __init__(self) -> None:
-        self._windows: dict[tuple[str, str], list[list[Item]]] = defaultdict(list)
-        self._taken: set[tuple[str, int, int]] = set()
+        self._windows: dict[str, dict[tuple[int, int], list[Item]]] = {}
+        """By service and rule: the window of each event that is in one, by the event's place."""
+        self.services: set[str] = set()
+        """Those that had a window."""
 
     def note(self, service: str, rule: CountRule, loose: Sequence[Item], item: Item) -> None:
         """`item` was counted and is among the `loose` events of `service`, those of no incident, by time."""
@@ -33,25 +34,38 @@ class NearMisses:
         window = fullest_window(loose, item, rule.window)
         if not is_near(len(window), rule.threshold):
             return
-        known = self._windows[service, rule.name]
-        members = set(window)
-        rivals = [other for other in known if members.intersection(other)]
+        self.services.add(service)
+        known = self._windows.setdefault(near_key(service, rule.name), {})
+        rivals = [known[place] for place in map(_place, window) if place in known]
         if all(len(window) > len(rival) for rival in rivals):
-            self._windows[service, rule.name] = [*(other for other in known if other not in rivals), window]
+            for rival in rivals:
+                _drop(known, rival)
+            known.update((_place(member), window) for member in window)
 
     def took_in(self, key: str, positions: Iterable[tuple[int, int]]) -> None:
         """An incident of `key` (service and rule) has taken in the events that lie there."""
-        self._taken.update((key, offset, index) for offset, index in positions)
+        if known := self._windows.get(key):
+            for place in positions:
+                if place in known:
+                    _drop(known, known[place])
 
     def found(self) -> list[NearMiss]:
         """The near misses so far, by time."""
-        misses = [
-            NearMiss(rule, service, len(window), window[0].time, window[-1].time)
-            for (service, rule), windows in self._windows.items()
-            for window in windows
-            if not any((near_key(service, rule), item.offset, item.index) in self._taken for item in window)
-        ]
+        misses = []
+        for key, known in self._windows.items():
+            service, _, rule = key.rpartition("\0")
+            windows = {id(window): window for window in known.values()}.values()
+            misses += [NearMiss(rule, service, len(one), one[0].time, one[-1].time) for one in windows]
         return sorted(misses, key=lambda miss: (miss.first, miss.service, miss.rule))
+
+
+def _place(item: Item) -> tuple[int, int]:
+    return item.offset, item.index
+
+
+def _drop(known: dict[tuple[int, int], list[Item]], window: list[Item]) -> None:
+    for member in window:
+        known.pop(_place(member), None)
 
 
 def near_key(service: str, rule: str) -> str:

@@ -19,15 +19,16 @@ from schemas.placement import home_partition
 from schemas.status_change import StatusChange
 from schemas.timestamps import MICROSECONDS
 from schemas.topics import EVENTS, INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS
-from stream_processor.decisions import Arrival, Decisions, StatusReason
-from stream_processor.detection import detect, fall_silent
+from stream_processor.decisions import Decisions
 from stream_processor.kinds import next_deadline
-from stream_processor.lifecycle import change_status, fall_quiet_by_clock
-from stream_processor.log_clock import TICK, Deadlines, LogClock, Timeline
+from stream_processor.log_clock import TICK, Deadlines
 from stream_processor.outgoing import Outgoing
+from stream_processor.partition import Partition, Step
 from stream_processor.rules import RuleSet
-from stream_processor.sorting import DeadLetter, Record, late_letter, rekeyed, sort_records
+from stream_processor.sorting import Record, Sorted, late_letter, rekeyed, sort_records
 from stream_processor.state import (
+    NEVER,
+    RuleState,
     ServiceState,
     clock_row,
     decode_ended,
@@ -47,8 +48,6 @@ log = structlog.get_logger(__name__)
 _CACHED_SERVICES: Final = 20_000
 _MOST_EVENTS: Final = 5_000
 """Events named in one record of `ops.incident-events`, which keeps it well under 1 MiB."""
-_MOST_SILENT: Final = 1_000
-"""Services whose silence is decided on in one step, which keeps memory and records small when all fall silent."""
 _KEPT_CLOSED: Final = 7 * 24 * 3600 * MICROSECONDS
 """A closed incident may be asked about again only by a redelivery, which does not take a week."""
 
@@ -82,8 +81,7 @@ class Processor:
         self._active: dict[int, set[str]] = {}
         self._unsaid: dict[int, Decisions] = {}
         self._stale: dict[int, list[bytes]] = {}
-        self._clocks: dict[int, LogClock] = {}
-        self._deadlines: dict[int, Deadlines] = {}
+        self._known: dict[int, Partition] = {}
 
     def use_rules(self, rules: RuleSet, rows_of: Callable[[int], Mapping[bytes, bytes]]) -> None:
         """Decide by `rules` from now on; state belongs to the names of rules, so that of the others stays.
@@ -91,30 +89,29 @@ class Processor:
         `rows_of`: the rows of a partition, for the deadlines that the new rules set.
         """
         self._rules = rules
-        for partition in list(self._deadlines):
+        for state in self._cache.values():
+            state.due = NEVER
+        for partition in list(self._known):
             self.listen(partition, rows_of(partition))
 
     async def take_events(self, partition: int, records: Sequence[Record]) -> None:
         """Decide on records of one partition of `ops.events`; returns when their effects and the state are durable."""
         found = sort_records(records, self._partitions)
-        decisions = Decisions(partition)
-        clock, timeline = self._read_clock(partition, records)
-        states = [self._detect(service, arrivals, decisions, timeline) for service, arrivals in found.here.items()]
-        late = [late_letter(a, partition, self._state(a.event.service).newest) for a in decisions.late]
-        dead = [dead.letter for dead in found.dead]
-        await self._publisher.publish(
-            partition, [*rekeyed(found.elsewhere, self._partitions), *dead, *late, *_outgoing(decisions)]
-        )
-        await self._write(partition, states, decisions)
-        _count(found.dead, found.elsewhere.values(), decisions)
-        if timeline is not None:
-            await self._take_silence(partition, timeline)
-            await self._rows.write(partition, clock_row(partition, clock))
-            self._clocks[partition] = clock
+        state = self._partition(partition)
+        before = [*rekeyed(found.elsewhere, self._partitions), *(dead.letter for dead in found.dead)]
+        for step in state.take_events(records, found.here, self._rules):
+            await self._publisher.publish(partition, [*before, *self._late(step), *_outgoing(step.decisions)])
+            await self._write(partition, step)
+            before = []
+            _count(step.decisions)
+        if self._rules.has_clock:
+            await self._rows.write(partition, clock_row(partition, state.clock))
+        _count_others(found)
 
     def wants_tick(self, partition: int) -> bool:
         """Whether the silence of some service would decide something: then the log's clock must not stand still."""
-        return bool(self._deadlines.get(partition))
+        known = self._known.get(partition)
+        return known is not None and bool(known.deadlines)
 
     async def tick(self, partition: int) -> None:
         """Write a record that holds no event, so that the log's clock goes on while nobody sends."""
@@ -134,11 +131,9 @@ class Processor:
     async def watch_quiet(self, partition: int, now: int) -> None:
         """Resolve incidents that heard nothing for their quiet period, as of `now` (microseconds)."""
         for service in list(self._active.get(partition, ())):
-            decisions = Decisions(partition)
-            state = self._state(service)
-            if fall_quiet_by_clock(state, self._rules, now, decisions):
-                await self._write(partition, [state], decisions)
-                await self._publisher.publish(partition, _outgoing(decisions))
+            if step := self._partition(partition).fall_quiet(service, now, self._rules):
+                await self._write(partition, step)
+                await self._publisher.publish(partition, _outgoing(step.decisions))
 
     async def clean_up(self, partition: int) -> None:
         """After a recovery: publish what an earlier worker may have left unsaid, let long closed incidents go."""
@@ -165,7 +160,8 @@ class Processor:
         """Find out whose silence decides something: after a recovery, and when other rules have come into force."""
         kept = (decode_service(value) for key, value in rows.items() if is_service_key(key) and self._rules.has_clock)
         due = ((next_deadline(self._rules, row.rules), row.service) for row in kept)
-        self._deadlines[partition] = Deadlines((moment, service) for moment, service in due if moment is not None)
+        heard = ((moment, service) for moment, service in due if moment is not None)
+        self._partition(partition).deadlines = Deadlines(heard)
 
     def revoked(self, partitions: Iterable[int]) -> None:
         """Another worker has these partitions: forget their state."""
@@ -173,8 +169,7 @@ class Processor:
             self._active.pop(partition, None)
             self._unsaid.pop(partition, None)
             self._stale.pop(partition, None)
-            self._clocks.pop(partition, None)
-            self._deadlines.pop(partition, None)
+            self._known.pop(partition, None)
             for service in [s for s in self._cache if home_partition(s, self._partitions) == partition]:
                 del self._cache[service]
 
@@ -184,57 +179,31 @@ class Processor:
             moved = Outgoing(INCIDENT_STATUS, home, change.service.encode(), record.value)
             await self._publisher.publish(partition, [moved])
             return
-        state = self._state(change.service)
-        decisions = Decisions(partition)
         ended = read_ended(change.incident_key, self._rows.get)
-        reason: StatusReason = change_status(state, ended, change, self._rules, decisions)
-        await self._write(partition, [state], decisions)
-        await self._publisher.publish(partition, _outgoing(decisions))
+        reason, step = self._partition(partition).take_change(change, ended, self._rules)
+        await self._write(partition, step)
+        await self._publisher.publish(partition, _outgoing(step.decisions))
         metrics.STATUS_CHANGES.labels(reason).inc()
         log.info("status_change", incident=change.incident_key, to=change.to_status, actor=change.actor, reason=reason)
 
-    def _detect(
-        self, service: str, arrivals: list[Arrival], decisions: Decisions, timeline: Timeline | None
-    ) -> ServiceState:
-        state = self._state(service)
-        detect(state, arrivals, self._rules, decisions, timeline)
-        return state
+    def _late(self, step: Step) -> list[Outgoing]:
+        decisions = step.decisions
+        return [late_letter(a, decisions.partition, self._state(a.event.service).newest) for a in decisions.late]
 
-    def _read_clock(self, partition: int, records: Sequence[Record]) -> tuple[LogClock, Timeline | None]:
-        """The log's clock after some records and while they are read, where rules need it."""
-        clock = self._clocks.get(partition) or read_clock(partition, self._rows.get)
-        return clock.read(records) if self._rules.has_clock else (clock, None)
+    def _partition(self, number: int) -> Partition:
+        known = self._known.get(number)
+        if known is None:
+            clock = read_clock(number, self._rows.get)
+            known = self._known[number] = Partition(number, self._state, self._rules_of, clock)
+        return known
 
-    async def _take_silence(self, partition: int, timeline: Timeline) -> None:
-        """Decide on services whose deadline has come without an event of theirs."""
-        silent = self._silent(self._deadlines.setdefault(partition, Deadlines()), timeline.heard)
-        for start in range(0, len(silent), _MOST_SILENT):
-            decisions = Decisions(partition)
-            states = [self._state(service) for service in silent[start : start + _MOST_SILENT]]
-            for state in states:
-                fall_silent(state, self._rules, timeline, decisions)
-            await self._publisher.publish(partition, _outgoing(decisions))
-            await self._write(partition, states, decisions)
-            _count([], [], decisions)
-
-    def _silent(self, deadlines: Deadlines, heard: int) -> list[str]:
-        """The services whose deadline has come; those that were heard meanwhile have a later one."""
-        silent = []
-        for service in deadlines.take(heard):
-            due = self._deadline(service)
-            if due is not None and due <= heard:
-                silent.append(service)
-            else:
-                deadlines.put(service, due)
-        return silent
-
-    def _deadline(self, service: str) -> int | None:
-        """The next deadline of a service, told by its row alone where it was not used lately."""
+    def _rules_of(self, service: str) -> Mapping[str, RuleState] | None:
+        """What the rules know of a service, told by its row alone where it was not used lately."""
         state = self._cache.get(service)
         if state is not None:
-            return next_deadline(self._rules, state.rules)
+            return state.rules
         row = self._rows.get(service_key(service))
-        return None if row is None else next_deadline(self._rules, decode_service(row).rules)
+        return None if row is None else decode_service(row).rules
 
     def _state(self, service: str) -> ServiceState:
         state = self._cache.get(service)
@@ -243,17 +212,16 @@ class Processor:
         self._cache.move_to_end(service)
         return state
 
-    async def _write(self, partition: int, states: Sequence[ServiceState], decisions: Decisions) -> None:
+    async def _write(self, partition: int, step: Step) -> None:
         rows: dict[bytes, bytes | None] = {}
-        for ended in decisions.ended_rows():
+        for ended in step.decisions.ended_rows():
             rows |= ended_row(ended)
-        for state in states:
+        for state in step.states:
             rows |= state_rows(state)
         await self._rows.write(partition, rows)
+        self._partition(partition).listen(step.states, self._rules)
         active = self._active.setdefault(partition, set())
-        deadlines = self._deadlines.setdefault(partition, Deadlines())
-        for state in states:
-            deadlines.put(state.service, next_deadline(self._rules, state.rules))
+        for state in step.states:
             is_active = any(span.is_active for known in state.rules.values() for span in known.spans)
             (active.add if is_active else active.discard)(state.service)
         while len(self._cache) > _CACHED_SERVICES:
@@ -272,19 +240,23 @@ def _outgoing(decisions: Decisions) -> list[Outgoing]:
     return [*events, *incidents]
 
 
-def _count(dead: Sequence[DeadLetter], elsewhere: Iterable[Sequence[object]], decisions: Decisions) -> None:
+def _count(decisions: Decisions) -> None:
     for reason, count in decisions.ledger.items():
         metrics.EVENTS_PROCESSED.labels(reason).inc(count)
-    for fault, _, count in dead:
-        metrics.EVENTS_PROCESSED.labels("dead_lettered").inc(count)
-        metrics.RECORDS_DEAD_LETTERED.labels(fault).inc(count)
-    moved = sum(len(events) for events in elsewhere)
-    if moved:
-        metrics.EVENTS_PROCESSED.labels("rekeyed").inc(moved)
-        metrics.RECORDS_REKEYED.inc(moved)
     for (rule, why), count in decisions.unjudged.items():
         metrics.EVENTS_UNJUDGED.labels(rule, why).inc(count)
     for rule, count in decisions.opened.items():
         metrics.INCIDENTS_OPENED.labels(rule).inc(count)
         log.info("incidents_opened", rule=rule, count=count, partition=decisions.partition)
     metrics.INCIDENT_VERSIONS.inc(len(decisions.incidents()))
+
+
+def _count_others(found: Sorted) -> None:
+    """Count what is none of this partition's events."""
+    for fault, _, count in found.dead:
+        metrics.EVENTS_PROCESSED.labels("dead_lettered").inc(count)
+        metrics.RECORDS_DEAD_LETTERED.labels(fault).inc(count)
+    moved = sum(len(events) for events in found.elsewhere.values())
+    if moved:
+        metrics.EVENTS_PROCESSED.labels("rekeyed").inc(moved)
+        metrics.RECORDS_REKEYED.inc(moved)

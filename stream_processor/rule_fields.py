@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final, get_args
 
+import msgspec
+
 from schemas.analysis import SEVERITIES, Severity
 from schemas.levels import ALIASES, LEVELS, Level, fold_level
 from schemas.timestamps import MICROSECONDS
@@ -41,6 +43,7 @@ _COMMON: Final = {
     "match": "which events qualify",
     "severity_floor": " or ".join(SEVERITIES),
     "allowed_lateness": "a duration from 0s to 1d, as 10m",
+    "shadow": "true for a rule on trial, else false",
 }
 _WINDOW: Final = {"window": "a duration from 1s to 1d, as 5m"}
 _THRESHOLD: Final = {"threshold": f"a whole number from 1 to {_MOST_COUNT}"}
@@ -106,7 +109,8 @@ def read_rule(kind: Kind | None, name: str, fields: dict[str, Value]) -> Rule | 
     if kind is None:
         given.look_at_all()
         return None
-    return _READERS[kind](given)
+    rule = _READERS[kind](given)
+    return msgspec.structs.replace(rule, shadow=True) if rule and given.shadow else rule
 
 
 def read_name(value: Value) -> str | None:
@@ -147,6 +151,7 @@ class _Given:
         self.fields = fields
         self.quiet = self.duration("quiet_period", 0, _YEAR, _HOUR)
         self.lateness = self.duration("allowed_lateness", 0, DAY, None)
+        self.shadow = fields["shadow"].boolean() if "shadow" in fields else False
         self.floor = _read_severity(fields["severity_floor"]) if "severity_floor" in fields else None
         usual = LEVELS if kind == "absence" else DEFAULT_LEVELS
         self.levels, self.match = _read_match(fields["match"], usual) if "match" in fields else (usual, EVERY_EVENT)

@@ -82,7 +82,7 @@ class RuleKeeper:
             "source": "INCIDENT_* settings" if self._path is None else str(self._path),
             "fingerprint": self.fingerprint,
             "loaded_at": to_rfc3339(self.loaded_at),
-            "rules": [{"name": rule.name, "kind": rule.kind} for rule in self.rules.rules],
+            "rules": [{"name": rule.name, "kind": rule.kind, "shadow": rule.shadow} for rule in self.rules.rules],
             "refused": self._refused,
         }
 

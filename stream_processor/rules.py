@@ -17,6 +17,7 @@ Kind = Literal["count", "rate", "ratio", "absence", "new-pattern"]
 
 DEFAULT_RULE: Final = "error-burst"
 DEFAULT_LEVELS: Final[tuple[Level, ...]] = ("ERROR", "CRITICAL", "FATAL")
+_NO_RULES: Final[list["Rule"]] = []
 DAY: Final = 86_400 * MICROSECONDS
 MOST_OPEN_WINDOWS: Final = 120
 """Tumbling windows that may be within the allowed lateness: each is counted on its own."""
@@ -31,6 +32,7 @@ class Rule(msgspec.Struct, frozen=True):
     `quiet_period`: so long without a qualifying event ends an incident; 0: never. It is never shorter than the window,
     since events that may still add up to an incident are not silence. `match`: what qualifies, beyond the levels.
     `allowed_lateness`: how far behind the newest event time of its service an event may come; None: the rule set's.
+    `shadow`: on trial: its incidents are recorded and notify nobody.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Rule(msgspec.Struct, frozen=True):
     severity_floor: Severity | None = None
     match: Match = EVERY_EVENT
     allowed_lateness: int | None = None
+    shadow: bool = False
 
     kind: ClassVar[Kind]
     waits: ClassVar[bool] = False
@@ -213,12 +216,19 @@ class PatternRule(WatchingRule, frozen=True, kw_only=True):
         return watermark - self.window
 
 
+def _by_level(rules: Sequence[Rule]) -> dict[Level, list[Rule]] | None:
+    if not all(isinstance(rule, CountRule) and rule.match is EVERY_EVENT for rule in rules):
+        return None
+    return {level: [rule for rule in rules if level in rule.levels] for level in LEVELS}
+
+
 class RuleSet(msgspec.Struct, frozen=True):
     """The rules that are in force and the greatest allowed lateness (microseconds) among them.
 
     What is asked for with every event is found out once. `levels`: those that some rule counts; `seen_levels`: those
     that some rule looks at; `is_plain`: all rules are of kind count and share their lateness; `longest_window`: of a
-    rule of kind count; `has_clock`: some rule decides by the log's clock.
+    rule of kind count; `has_clock`: some rule decides by the log's clock;
+    `by_level`: which count a level, where all are of kind count and look at nothing else.
     """
 
     rules: tuple[Rule, ...]
@@ -228,6 +238,7 @@ class RuleSet(msgspec.Struct, frozen=True):
     is_plain: bool = True
     longest_window: int = 0
     has_clock: bool = False
+    by_level: dict[Level, list[Rule]] | None = None
 
     def __post_init__(self) -> None:
         """Give each rule its lateness and collect what all of them need."""
@@ -244,11 +255,18 @@ class RuleSet(msgspec.Struct, frozen=True):
             "is_plain": len(counting) == len(rules) and len(latenesses) <= 1,
             "longest_window": max((rule.window for rule in counting), default=0),
             "has_clock": any(isinstance(rule, RatioRule | AbsenceRule | PatternRule) for rule in rules),
+            "by_level": _by_level(rules),
         }.items():
             msgspec.structs.force_setattr(self, name, value)
 
+    def in_earnest(self) -> "RuleSet":
+        """Without the rules that are on trial."""
+        return RuleSet(tuple(rule for rule in self.rules if not rule.shadow), self.allowed_lateness)
+
     def matching(self, event: Event) -> list[Rule]:
         """The rules that count `event`."""
+        if self.by_level is not None:
+            return self.by_level.get(event.level, _NO_RULES)
         return [rule for rule in self.rules if rule.matches(event)] if event.level in self.seen_levels else []
 
     def remembers(self, matching: Sequence[Rule]) -> bool:

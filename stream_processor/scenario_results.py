@@ -26,7 +26,7 @@ def judge(file: str, scenario: Scenario, rules: RuleSet) -> Verdict:
     """Run a scenario and compare."""
     run = run_scenario(rules, scenario.steps)
     outcome = run.outcome()
-    found = [_found_incident(incident, run) for incident in outcome.incidents]
+    found = found_incidents(run)
     differences = [f"! {objection}" for objection in outcome.objections]
     differences += _compare("incidents", scenario.incidents, found)
     if scenario.near_misses is not None:
@@ -35,6 +35,11 @@ def judge(file: str, scenario: Scenario, rules: RuleSet) -> Verdict:
     differences += _compare_count("late events", scenario.late, outcome.ledger["late"])
     differences += _compare_count("duplicates", scenario.duplicates, outcome.ledger["duplicate"])
     return Verdict(file, scenario.line, scenario.name, not differences, differences)
+
+
+def found_incidents(run: ScenarioRun) -> list[Expected]:
+    """What a scenario has led to, as it would be expected."""
+    return [_found_incident(incident, run) for incident in run.outcome().incidents]
 
 
 def _found_incident(incident: Incident, run: ScenarioRun) -> Expected:
@@ -58,7 +63,7 @@ def _compare(what: str, expected: Sequence[Expected], found: Sequence[Expected])
     """The lines of those that have no counterpart; what was expected first of all takes the first that fits."""
     missing, surplus = [], list(found)
     for wanted in expected:
-        fitting = [one for one in surplus if _fits(wanted, one)]
+        fitting = [one for one in surplus if fits(wanted, one)]
         if fitting:
             surplus.remove(fitting[0])
         else:
@@ -73,7 +78,8 @@ def _compare_count(what: str, expected: int | None, found: int) -> list[str]:
     return [] if expected in (None, found) else [f"{what}:", f"  - {expected}", f"  + {found}"]
 
 
-def _fits(expected: Expected, found: Expected) -> bool:
+def fits(expected: Expected, found: Expected) -> bool:
+    """Whether what was found is as it was expected, where that says anything."""
     pairs = zip(msgspec.structs.astuple(expected), msgspec.structs.astuple(found), strict=True)
     return all(wanted is None or wanted == present for wanted, present in pairs)
 

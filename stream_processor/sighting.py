@@ -83,6 +83,7 @@ class Sighting:
             severity_floor=self.rule.severity_floor,
             previous_key=known.spans[place - 1].key if place else known.last_key,
             heard_at=at,
+            shadow=self.rule.shadow,
         )
         late = f", completed {opening.lateness / MICROSECONDS:g} s late" if opening.lateness else ""
         span.note("opened", opening.reason + late, at, to="open")
@@ -96,7 +97,8 @@ class Sighting:
 
     def _report(self, shift: Shift) -> None:
         for span, items in shift.taken:
-            self.decisions.took_in(self.state.service, span, items)
+            span.shadow = span.shadow and self.rule.shadow
+            self.decisions.took_in(self.state.service, self.rule.name, span, items)
             self.decisions.changed(self.state.service, self.rule.name, span)
         for span, gone in shift.merged:
             self.decisions.changed(self.state.service, self.rule.name, gone)
@@ -109,7 +111,7 @@ class Sighting:
                 self.decisions.changed(self.state.service, self.rule.name, span)
 
 
-def fall_quiet(span: Span, rule: Rule, since: int, at: int) -> None:
+def fall_quiet(span: Span, rule: Rule, since: int, at: int, after: int | None = None) -> None:
     """Resolve an incident that heard nothing for its quiet period.
 
     Args:
@@ -117,7 +119,8 @@ def fall_quiet(span: Span, rule: Rule, since: int, at: int) -> None:
         rule: its rule.
         since: the event time of its last sign of life, in microseconds.
         at: the wall clock, in microseconds.
+        after: the offset of the record that it comes after, where no record has brought it.
     """
     span.touch(at)
     quiet = f"no qualifying event for {rule.quiet_period / MICROSECONDS:g} s after {to_rfc3339(since)}"
-    span.note("quiet", quiet, at, to="resolved")
+    span.note("quiet", quiet, at, to="resolved", after=after)

@@ -5,6 +5,7 @@ import msgspec
 from schemas.analysis import Severity
 from schemas.incident import SYSTEM, Change, ChangeKind, EventPosition, Incident, MinuteCount
 from schemas.lifecycle import ACTIVE, Status
+from schemas.verdict import Verdict
 
 MAX_SAMPLES = 20
 
@@ -49,6 +50,8 @@ class Span(msgspec.Struct, array_like=True):
     """The status it had when the quiet period was seen to pass on the wall clock; an event may stir it again."""
     taken_up: list[Item] = []
     """What it took in when a person last reopened it: told again where that change is delivered again."""
+    shadow: bool = False
+    """Its rule is on trial; an incident that is active when its rule is promoted counts from its next event on."""
 
     @property
     def opened_at(self) -> int:
@@ -68,9 +71,10 @@ class Span(msgspec.Struct, array_like=True):
     def take_in(self, items: list[Item], received_at: int) -> None:
         """Count `items`, which belong to it from now on; an event stirs an incident that had fallen quiet."""
         self.count += len(items)
-        self.last = max(self.last, *(item.time for item in items))
-        room = max(0, MAX_SAMPLES - len(self.samples))
-        self.samples.extend(EventPosition(item.offset, item.index) for item in items[:room])
+        for item in items:
+            self.last = max(self.last, item.time)
+            if len(self.samples) < MAX_SAMPLES:
+                self.samples.append(EventPosition(item.offset, item.index))
         self.touch(received_at)
         self.heard_at = max(self.heard_at, received_at)
         if self.quiet_from:
@@ -92,10 +96,12 @@ class Span(msgspec.Struct, array_like=True):
         actor: str = SYSTEM,
         note: str | None = None,
         change_id: str | None = None,
+        after: int | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
         """Write a timeline entry and, where `to` is given, take that status."""
         before = self.status if to and to != self.status else None
-        self.timeline.append(Change(at, actor, what, reason, before, to, note, change_id))
+        self.timeline.append(Change(at, actor, what, reason, before, to, note, change_id, after, verdict))
         self.status = to or self.status
 
     def knows_change(self, change_id: str) -> bool:
@@ -126,4 +132,5 @@ class Span(msgspec.Struct, array_like=True):
             severity_floor=self.severity_floor,
             previous_key=self.previous_key,
             merged_into=self.merged_into,
+            shadow=self.shadow,
         )

@@ -69,13 +69,15 @@ class _Age(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class ServiceState:
     """A service's state, read from its row or new."""
 
-    __slots__ = ("_gone", "_read", "_seen", "ids", "minutes", "newest", "offset", "revision", "rules", "service")
+    __slots__ = ("_gone", "_read", "_seen", "due", "ids", "minutes", "newest", "offset", "revision", "rules", "service")
 
     def __init__(self, row: ServiceRow, ids: RecentIds, read: Read = lambda _: None) -> None:
         self.service = row.service
         self.offset = row.offset
         self.revision = row.revision
         self.newest = row.newest
+        self.due = NEVER
+        """The newest event time at which something may end or be forgotten; not kept in the row."""
         self.minutes = row.minutes
         self.rules = row.rules
         self.ids = ids

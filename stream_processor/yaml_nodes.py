@@ -152,6 +152,14 @@ class Value:
         self.unfit(f"a duration from {format_duration(low)} to {format_duration(high)}, as 90s, 5m or 1h30m")
         return None
 
+    def boolean(self) -> bool | None:
+        """True or false."""
+        value = self._scalar()
+        if isinstance(value, bool):
+            return value
+        self.unfit("true or false")
+        return None
+
     def scalar(self) -> Scalar | None:
         """A text, a number, true or false."""
         value = self._scalar()

@@ -1,11 +1,26 @@
 """`ops-assist rules`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
-from ops_assist.output import print_json, print_table, safe
+from ops_assist import promoting
+from ops_assist.backtesting.known import known_labels
+from ops_assist.backtesting.log import Asked, open_log, run
+from ops_assist.backtesting.printing import print_report
+from ops_assist.backtesting.sides import unusable
+from ops_assist.backtesting.telling import tell, write_page
+from ops_assist.errors import CommandError
+from ops_assist.output import print_json, print_table, safe, write_canonical
+from ops_assist.promoting import Promotion
+from ops_assist.running import kafka_settings
+from runtime.settings import load_settings
+from schemas.topics import EVENTS
+from stream_processor.backtest.page import render
+from stream_processor.backtest.report import canonical
 from stream_processor.durations import format_duration
 from stream_processor.faults import Fault, InvalidFiles
 from stream_processor.rule_files import load_rules
@@ -44,6 +59,73 @@ def check(
         print_json({"valid": True, "errors": [], "allowed_lateness": lateness, "rules": shown})
     else:
         _print_rules(rules)
+
+
+@app.command()
+def promote(
+    name: Annotated[str, typer.Argument(help="The rule on trial: it has shadow: true.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Events to compare on; default: --topic.")
+    ] = None,
+    *,
+    replaces: Annotated[str, typer.Option(help="The rule that it takes the place of, or none.")] = "",
+    rules: Annotated[Path | None, typer.Option(help="A rule file or a directory; default: RULES.")] = None,
+    topic: Annotated[str, typer.Option(help="The topic to compare on; default: ops.events.")] = "",
+    since: Annotated[str, typer.Option("--from", help="Where in the topic: a time or an offset.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Up to where, not included; as --from.")] = "",
+    labels: Annotated[str, typer.Option(metavar="FILE|verdicts", help="Score both, as `backtest` does.")] = "",
+    lasting: Annotated[str, typer.Option(help="How long a fault lasts whose end is not given.")] = "5m",
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the comparison as one page too.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Processes; default: one a core.")
+    ] = None,
+    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", "--write", help="Write the rule file; else nothing is changed.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a rule on trial with the one that it would replace, on past events; with --yes, put it in its place."""
+    settings = load_settings()
+    path = rules or settings.rules
+    if path is None:
+        raise CommandError("say with --rules, or RULES, where the rules are")
+    try:
+        loaded = load_rules([path])
+    except InvalidFiles as invalid:
+        raise unusable(invalid) from invalid
+    promotion = promoting.find(loaded, name, replaces)
+    kafka = kafka_settings(settings, bootstrap_servers)
+    known = known_labels(labels, lasting, kafka)
+    log = open_log(kafka, Asked(files or [], topic or ("" if files else EVENTS), since, until))
+    sides = _sides(loaded, promotion)
+    found = run(log, [one for _, one in sides], jobs or os.cpu_count() or 1)
+    told = tell(log, sides, found, known)
+    if html is not None:
+        write_page(html, render(told))
+    if as_json:
+        write_canonical(canonical(told))
+    else:
+        print_report(told)
+    _carry_out(path, promotion, yes=yes)
+
+
+def _sides(rules: RuleSet, promotion: Promotion) -> list[tuple[str, RuleSet]]:
+    """Each rule alone, since the others do the same on both sides; under one name, so that like incidents are alike."""
+    rule, replaced = promotion.rule, promotion.replaced
+    sides = [(f"{rule.name} (on trial)", msgspec.structs.replace(rule, name=replaced.name) if replaced else rule)]
+    if replaced:
+        sides.append((replaced.name, replaced))
+    return [(name, RuleSet((rule,), rules.allowed_lateness)) for name, rule in sides]
+
+
+def _carry_out(path: Path, promotion: Promotion, *, yes: bool) -> None:
+    gone = f" and rule {promotion.replaced.name} removed" if promotion.replaced else ""
+    if yes:
+        written = ", ".join(map(str, promoting.write([path], promotion)))
+        typer.echo(f"{written}: rule {promotion.rule.name} is in earnest now{gone}", err=True)
+    else:
+        typer.echo(f"nothing is changed; with --yes rule {promotion.rule.name} is in earnest{gone}", err=True)
 
 
 @app.command("test")

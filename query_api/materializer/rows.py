@@ -131,6 +131,7 @@ def incident_row(record: Record) -> dict[str, Any]:
         "severity_floor": incident.severity_floor,
         "previous_key": incident.previous_key,
         "merged_into": incident.merged_into,
+        "shadow": incident.shadow,
     }
     return _without_nul(row, record)
 

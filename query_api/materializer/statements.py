@@ -69,7 +69,7 @@ _INCIDENTS: Final = """
         key text, version bigint, service text, rule text, record_status text, event_count bigint,
         first_event_at timestamptz, last_event_at timestamptz, created_at timestamptz, updated_at timestamptz,
         threshold int, window_micros bigint, lateness_micros bigint, reason text, partition int, samples jsonb,
-        timeline jsonb, minutes jsonb, severity_floor text, previous_key text, merged_into text)
+        timeline jsonb, minutes jsonb, severity_floor text, previous_key text, merged_into text, shadow boolean)
 """
 
 # The record's timeline tells of the change that the view shows as pending: confirmed or refused, it is pending no more.
@@ -84,7 +84,7 @@ UPDATE_INCIDENTS: Final = f"""
         updated_at = w.updated_at, threshold = w.threshold, window_micros = w.window_micros,
         lateness_micros = w.lateness_micros, reason = w.reason, partition = w.partition, samples = w.samples,
         timeline = w.timeline, minutes = w.minutes, severity_floor = w.severity_floor,
-        previous_key = w.previous_key, merged_into = w.merged_into,
+        previous_key = w.previous_key, merged_into = w.merged_into, shadow = w.shadow,
         severity = COALESCE(c.severity, LEAST(a.severity, w.severity_floor), 'P3'),
         summary = COALESCE(a.summary, w.reason), correction_id = c.change_id,
         pending_status = CASE WHEN {_CONFIRMED} THEN NULL ELSE i.pending_status END,
@@ -108,12 +108,12 @@ INSERT_INCIDENTS: Final = f"""
     INSERT INTO incidents (
         id, key, version, service, rule, record_status, event_count, first_event_at, last_event_at, created_at,
         updated_at, threshold, window_micros, lateness_micros, reason, partition, samples, timeline, minutes,
-        severity_floor, previous_key, merged_into, category, severity, summary, recommended_actions, analysis_status,
-        correction_id)
+        severity_floor, previous_key, merged_into, shadow, category, severity, summary, recommended_actions,
+        analysis_status, correction_id)
     SELECT
         n.id, w.key, w.version, w.service, w.rule, w.record_status, w.event_count, w.first_event_at, w.last_event_at,
         w.created_at, w.updated_at, w.threshold, w.window_micros, w.lateness_micros, w.reason, w.partition, w.samples,
-        w.timeline, w.minutes, w.severity_floor, w.previous_key, w.merged_into,
+        w.timeline, w.minutes, w.severity_floor, w.previous_key, w.merged_into, w.shadow,
         COALESCE(c.category, a.category, 'other'), COALESCE(c.severity, LEAST(a.severity, w.severity_floor), 'P3'),
         COALESCE(a.summary, w.reason), COALESCE(a.recommended_actions, '{{}}'), COALESCE(a.analysis_status, 'pending'),
         c.change_id

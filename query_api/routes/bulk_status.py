@@ -10,7 +10,7 @@ from query_api.answers import BulkStatusAnswer, problems, shown
 from query_api.database import Database, DatabaseAway
 from query_api.publisher import BrokerAway, Publisher
 from query_api.routes.common import AWAY, ActorHeader, actor, json_body, refuse_reading, whole
-from query_api.routes.status import STATUS_SCHEMA, requested
+from query_api.routes.status import STATUS_SCHEMA, requested, verdict_in
 from query_api.status_change import WantedChange, make_change
 from runtime.problem import Problem
 from schemas.lifecycle import STATUSES, Status
@@ -51,12 +51,13 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         """As one by one: every change is in Kafka before the answer. What one cannot do does not undo the others."""
         body = await json_body(request)
         status, note = requested(body)
+        verdict = verdict_in(body, status)
         ids, seen = requested_ids(body), requested_seen(body)
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def one(incident_id: int) -> dict[str, Any]:
             async with limit:
-                change = WantedChange(status, note, actor(x_actor), seen=seen.get(str(incident_id)))
+                change = WantedChange(status, note, actor(x_actor), seen=seen.get(str(incident_id)), verdict=verdict)
                 return await _result(database, publisher, incident_id, change)
 
         results = await asyncio.gather(*(one(incident_id) for incident_id in ids))

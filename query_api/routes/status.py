@@ -24,6 +24,7 @@ from query_api.routes.common import (
 from query_api.status_change import WantedChange, make_change
 from runtime.problem import Problem
 from schemas.lifecycle import STATUSES, Status
+from schemas.verdict import GIVEN_WITH, VERDICTS, Verdict
 
 
 def router(database: Database, publisher: Publisher) -> APIRouter:
@@ -47,8 +48,10 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         if_match: IfMatchHeader = None,
     ) -> Response:
         """Steps may be skipped forwards; `resolved` may be reopened; `closed` is final."""
-        wanted, note = requested(await json_body(request))
-        row = await make_change(database, publisher, incident_id, WantedChange(wanted, note, actor(x_actor), if_match))
+        body = await json_body(request)
+        wanted, note = requested(body)
+        change = WantedChange(wanted, note, actor(x_actor), if_match, verdict=verdict_in(body, wanted))
+        row = await make_change(database, publisher, incident_id, change)
         content = {"message": CHANGED["message"], "incident_id": incident_id, "new_status": wanted}
         return JSONResponse(content, headers={"ETag": etag(row)})
 
@@ -69,12 +72,29 @@ def requested(body: Any) -> tuple[Status, str | None]:
     return status, note_of(body)
 
 
+def verdict_in(body: dict[str, Any], status: Status) -> Verdict | None:
+    """The verdict of a request's body, if it has one.
+
+    Raises:
+        Problem: 422 where it is none, or `status` is that of work that goes on.
+    """
+    verdict: Verdict | None = body.get("verdict")
+    if verdict is None:
+        return None
+    if verdict not in VERDICTS:
+        raise Problem(422, f"verdict: expected one of {', '.join(VERDICTS)}")
+    if status not in GIVEN_WITH:
+        raise Problem(422, "verdict: is given when an incident is resolved or closed")
+    return verdict
+
+
 STATUS_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["status"],
     "properties": {
         "status": {"type": "string", "enum": list(STATUSES)},
         "note": NOTE_SCHEMA,
+        "verdict": {"type": ["string", "null"], "enum": [*VERDICTS, None]},
     },
 }
 _REQUEST: Final[dict[str, Any]] = {

@@ -23,7 +23,7 @@ SAME_SERVICE: Final = 0.1
 
 _NAMES: Final = ("id", "key", "service", "category", "severity", "summary", "status", "event_count")
 _SHOWN: Final = f"{', '.join(f'i.{name}' for name in _NAMES)}, i.created_at, i.timeline"
-_ENDED: Final = "i.merged_into IS NULL AND i.status IN ('resolved', 'closed') AND i.key <> :exclude"
+_ENDED: Final = "i.merged_into IS NULL AND NOT i.shadow AND i.status IN ('resolved', 'closed') AND i.key <> :exclude"
 _NEWEST: Final = f"ORDER BY i.created_at DESC, i.id DESC LIMIT {MAX_COMPARED}"
 _BEST: Final = f"""
     SELECT * FROM (

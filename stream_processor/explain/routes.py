@@ -58,6 +58,7 @@ class RuleAnswer(BaseModel):
 
     rule: str
     kind: str
+    shadow: Annotated[bool, Field(description="The rule is on trial: nobody is told of its incidents.")]
     count: Annotated[int, Field(description="Events within the window that count towards the threshold.")]
     threshold: Annotated[int | None, Field(description="What the count must come to; null: it cannot be told yet.")]
     window: WindowAnswer
@@ -92,6 +93,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
         {
             "rule": "error-burst",
             "kind": "count",
+            "shadow": False,
             "count": 4,
             "threshold": 5,
             "window": {"start": "2026-11-20T09:15:00.000000Z", "end": "2026-11-20T09:20:00.000000Z"},
@@ -171,6 +173,7 @@ def _rule_answer(report: RuleReport) -> RuleAnswer:
     return RuleAnswer(
         rule=report.rule.name,
         kind=report.rule.kind,
+        shadow=report.rule.shadow,
         count=report.standing.count,
         threshold=report.standing.threshold,
         window=WindowAnswer(start=to_rfc3339(report.standing.start), end=to_rfc3339(report.standing.end)),

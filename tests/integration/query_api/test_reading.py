@@ -25,9 +25,11 @@ async def four(fill: Fill) -> None:
         incident("k2", created_at=START + DAY, service="cart", status="resolved", event_count=9, previous_key="k1"),
         incident("k3", created_at=START + 2 * DAY, service="user-service", severity_floor="P1"),
         incident("k4", created_at=START + 3 * DAY, merged_into="k1"),
+        incident("k5", created_at=START + 4 * DAY, rule="on-trial", shadow=True),
     )
     log.analyses(analysis("k2", summary="The disk is 100% full.", category="disk_issue"))
     log.events(*(event(number) for number in range(7)), event(3, service="cart", id="other", level="INFO"))
+    log.links("k5", AttachedEvent(6, 0, START + 6 * MICROSECONDS))
     log.links("k1", *(AttachedEvent(number, 0, START + number * MICROSECONDS) for number in range(5)))
     await fill(log)
 
@@ -40,7 +42,7 @@ async def _ids(api: httpx2.AsyncClient, query: str) -> list[Any]:
 
 @pytest.mark.usefixtures("four")
 async def test_list_is_a_bare_array_newest_first(api: httpx2.AsyncClient) -> None:
-    """Merged incidents are not in it, nor in the total."""
+    """Merged incidents and those of rules on trial are not in it, nor in the total."""
     answer = await api.get(INCIDENTS)
 
     assert [item["key"] for item in answer.json()] == ["k3", "k2", "k1"]
@@ -54,6 +56,8 @@ async def test_list_is_a_bare_array_newest_first(api: httpx2.AsyncClient) -> Non
     [
         ("status_filter=open", [3, 1]),
         ("status_filter=", [3, 2, 1]),
+        ("shadow=true", [5]),
+        ("shadow=false&status_filter=open", [3, 1]),
         ("service=cart", [2]),
         ("service=car%00", []),
         ("severity=P1", [3]),
@@ -104,6 +108,17 @@ async def test_detail_has_everything(api: httpx2.AsyncClient) -> None:
     }  # fmt: skip
     assert (first["analysis"], first["previous_incident_id"]) == (None, None)
     assert (second["analysis"]["category"], second["previous_incident_id"]) == ("disk_issue", 1)
+
+
+@pytest.mark.usefixtures("four")
+async def test_an_incident_of_a_rule_on_trial_is_marked_and_holds_no_event_of_others(api: httpx2.AsyncClient) -> None:
+    """Its events are found through it; elsewhere they stand under no incident, and no service counts it as active."""
+    detail = (await api.get(f"{INCIDENTS}/5")).json()
+    assert (detail["shadow"], detail["verdict"], [one["id"] for one in detail["events"]]) == (True, None, ["e6"])
+    assert (await api.get(f"{EVENTS}/e6")).json()["incident_id"] is None
+    assert (await api.get(f"{INCIDENTS}/counts")).json()["total"] == 3
+    [checkout] = [one for one in (await api.get("/api/v1/services")).json() if one["service"] == "checkout"]
+    assert [one["id"] for one in checkout["active_incidents"]] == [1]
 
 
 @pytest.mark.usefixtures("four")

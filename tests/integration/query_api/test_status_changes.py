@@ -26,6 +26,7 @@ from schemas.placement import home_partition
 from schemas.status_change import StatusChange
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, CORRECTIONS, INCIDENT_STATUS, INCIDENTS
 from stream_processor.explain.app import create_app as create_explain
+from stream_processor.verify.app import create_app as create_verify
 from tests.integration.query_api.conftest import Serve
 from tests.integration.query_api.running import materializing
 from tests.support.waiting import eventually
@@ -160,6 +161,34 @@ async def test_processor_confirms_or_refuses(pipeline: Pipeline) -> None:
     await eventually(confirmed, what="the refusal in the view")
     detail = await pipeline.detail()
     assert (detail["status"], detail["timeline"][-1]["what"]) == ("open", "status_refused")
+
+
+async def test_a_verdict_is_given_with_the_end_of_work_and_may_change(pipeline: Pipeline) -> None:
+    """It travels with the change, stands in the timeline once the processor has it, and is refused with other work."""
+    path = f"/api/v1/incidents/{pipeline.id}/status"
+    for body, said in (
+        ({"status": "investigating", "verdict": "noise"}, "when an incident is resolved or closed"),
+        ({"status": "closed", "verdict": "good"}, "expected one of true_positive, noise, missed"),
+    ):
+        refused = await pipeline.api.patch(path, json=body)
+        assert (refused.status_code, said in refused.json()["detail"]) == (422, True)
+
+    await pipeline.api.patch(path, json={"status": "closed", "verdict": "noise"})
+    (change,) = await pipeline.changes()
+    entry = Change(
+        change.at, "anonymous", "status_changed", "set", "open", "closed", None, change.change_id, 7, "noise"
+    )
+    await pipeline.publish(incident(pipeline.key, 6, partition=HOME, status="closed", timeline=[OPENED, entry]))
+
+    async def judged() -> str:
+        return str((await pipeline.detail())["verdict"] or "")
+
+    assert await eventually(judged, what="the verdict in the view") == "noise"
+    assert (await pipeline.detail())["timeline"][-1]["verdict"] == "noise"
+    for verdict in ("noise", "true_positive"):
+        again = await pipeline.api.patch(path, json={"status": "closed", "verdict": verdict})
+        assert again.status_code == 200
+    assert [one.verdict for one in await pipeline.changes()] == ["noise", "true_positive"]
 
 
 async def test_present_status_publishes_nothing(pipeline: Pipeline) -> None:
@@ -300,7 +329,13 @@ async def test_change_of_many_leaves_what_was_changed_since_it_was_seen(pipeline
 def _front_door(settings: Settings) -> FrontDoor:
     query = create_app(settings, analyze_seconds=0.01)
     explain = create_explain(settings, httpx.ASGITransport(query))
-    return join(settings, gateway=create_gateway(settings), query=query, explain=explain)
+    return join(
+        settings,
+        gateway=create_gateway(settings),
+        query=query,
+        explain=explain,
+        verify=create_verify(settings, httpx.ASGITransport(query)),
+    )
 
 
 # Which cursors and tags were given out, that two times are at most a day apart, that levels come in any case, that a

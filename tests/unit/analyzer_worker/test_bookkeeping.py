@@ -42,6 +42,7 @@ def incident(key: str = "k", version: int = 1, status: Status = "open", merged_i
         (incident(status="resolved"), None, False, "rules"),
         (incident(status="closed"), None, False, "nothing"),
         (incident(merged_into="other"), None, True, "nothing"),
+        (msgspec.structs.replace(incident(), shadow=True), None, True, "nothing"),
     ],
 )
 def test_what_a_record_calls_for(

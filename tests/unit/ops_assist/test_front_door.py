@@ -72,6 +72,16 @@ def _query(life: Life) -> FastAPI:
     return app
 
 
+def _verify(life: Life) -> FastAPI:
+    app = life.app("verify")
+
+    @app.get("/api/v1/incidents/{number}/verify")
+    async def verify(number: int) -> dict[str, str]:
+        return {"by": f"verify {number}"}
+
+    return app
+
+
 def _explain(life: Life) -> FastAPI:
     app = life.app("explain")
 
@@ -88,6 +98,7 @@ def _door(life: Life, gateway: FastAPI | None = None, query: FastAPI | None = No
         gateway=gateway or _gateway(life),
         query=query or _query(life),
         explain=_explain(life),
+        verify=_verify(life),
     )
 
 
@@ -113,6 +124,13 @@ def test_everything_else_is_the_query_apis(client: TestClient) -> None:
     assert client.get("/api/v1/incidents/7").json() == {"by": "query 7"}
     missing = client.get("/nowhere")
     assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_doubts_go_to_verify(client: TestClient) -> None:
+    """Whether the log agrees with an incident is answered by who can read the log."""
+    assert client.get("/api/v1/incidents/7/verify").json() == {"by": "verify 7"}
+    assert client.post("/api/v1/incidents/7/verify").status_code == 405
+    assert "/api/v1/incidents/{number}/verify" in client.get("/openapi.json").json()["paths"]
 
 
 @pytest.mark.parametrize("service", ["checkout", "team-1%2Fcheckout"])
@@ -162,8 +180,8 @@ def test_the_service_routes_are_its_own(client: TestClient) -> None:
 def test_all_lifespans_begin_and_end(life: Life) -> None:
     """Each app connects at the start and lets go at the end, the last first."""
     with TestClient(_door(life)):
-        assert life.notes == ["gateway began", "query began", "explain began"]
-    assert life.notes[3:] == ["explain ended", "query ended", "gateway ended"]
+        assert life.notes == ["gateway began", "query began", "explain began", "verify began"]
+    assert life.notes[4:] == ["verify ended", "explain ended", "query ended", "gateway ended"]
 
 
 def test_it_is_ready_only_when_both_are(life: Life) -> None:

@@ -1,5 +1,6 @@
 """Each step of an incident's life, with all that its record must say of it."""
 
+import msgspec
 import pytest
 
 from schemas.event import Event
@@ -7,6 +8,7 @@ from schemas.incident import Change, Incident
 from schemas.lifecycle import Status
 from schemas.status_change import StatusChange
 from schemas.timestamps import MICROSECONDS
+from schemas.verdict import Verdict
 from stream_processor.decisions import Arrival, Decisions
 from stream_processor.detection import detect
 from stream_processor.lifecycle import change_status, fall_quiet_by_clock
@@ -41,8 +43,8 @@ class Life:
             detect(self.state, [Arrival(event, self.records, 0, received_at)], self.rules, self.step)
             self.keep()
 
-    def ask(self, key: str, to: Status, at: int = START + 10**9) -> str:
-        change = StatusChange(f"c-{to}-{at}", key, "checkout", to, "ann", at, "why not")
+    def ask(self, key: str, to: Status, at: int = START + 10**9, verdict: Verdict | None = None) -> str:
+        change = StatusChange(f"c-{to}-{at}", key, "checkout", to, "ann", at, "why not", verdict)
         self.step = Decisions(0)
         reason = change_status(self.state, self.ended.get(key), change, self.rules, self.step)
         self.keep()
@@ -60,6 +62,26 @@ class Life:
 
     def incidents(self) -> list[Incident]:
         return list(self.newest.values())
+
+
+def test_a_verdict_comes_with_a_status_or_after_it() -> None:
+    """Given on closing, it stands in that entry; given later, in one of its own; neither changes anything else."""
+    life = Life()
+    life.hear(0, 1)
+    key = life.incidents()[0].key
+    life.ask(key, "closed", START + 1, "noise")
+    first = life.incidents()[0]
+    assert life.ask(key, "closed", START + 2, "true_positive") == "applied"
+    second = life.incidents()[0]
+
+    assert (first.timeline[-1].what, first.timeline[-1].verdict) == ("status_changed", "noise")
+    entry = Change(START + 2, "ann", "judged", "ann judged it", None, None, "why not", f"c-closed-{START + 2}")
+    assert second.timeline[:-1] == first.timeline
+    assert second.timeline[-1] == msgspec.structs.replace(entry, verdict="true_positive")
+    assert second.status == "closed"
+    assert life.ask(key, "closed", START + 2, "true_positive") == "repeated"
+    assert life.ask(key, "open", START + 3, "noise") == "refused"
+    assert life.incidents()[0].timeline[-1].verdict is None
 
 
 def test_nobody_knows_an_incident_of_another_service() -> None:

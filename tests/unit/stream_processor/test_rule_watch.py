@@ -111,7 +111,10 @@ async def test_a_changed_threshold_is_put_in_force_at_the_second_look(on_file: I
     [line] = logs
     assert (line["event"], line["added"], line["changed"], line["removed"]) == ("rules_in_force", ["b"], ["a"], [])
     after = on_file.keeper.report()
-    assert after["rules"] == [{"name": "a", "kind": "count"}, {"name": "b", "kind": "count"}]
+    assert after["rules"] == [
+        {"name": "a", "kind": "count", "shadow": False},
+        {"name": "b", "kind": "count", "shadow": False},
+    ]
     assert after["fingerprint"] != before["fingerprint"]
     assert after["loaded_at"] > before["loaded_at"]
 

@@ -94,6 +94,7 @@ def test_four_of_five_are_told_with_window_reasons_and_near_miss(api: FakeQueryA
     assert rule == {
         "rule": "error-burst",
         "kind": "count",
+        "shadow": False,
         "note": "",
         "count": 4,
         "threshold": 5,
