@@ -12,7 +12,7 @@ from analyzer_worker.asking import Bill
 from analyzer_worker.model import Model
 from analyzer_worker.model_errors import ModelError
 from analyzer_worker.sharing import share_fingerprint, shared_verdict
-from analyzer_worker.spending.ledger import Claim, Ledger
+from analyzer_worker.spending.ledger import Ledger
 from analyzer_worker.spending.purse import LedgerAway, OverBudget
 from analyzer_worker.verdict import Sample, Verdict
 from schemas.analysis import AnalysisStatus
@@ -56,9 +56,11 @@ class RecentFailures:
 class Answering:
     """The model, and the ledger where there is one."""
 
-    def __init__(self, model: Model, ledger: Ledger | None = None) -> None:
+    def __init__(self, model: Model, ledger: Ledger | None = None, max_calls: int = 1) -> None:
+        """`max_calls`: questions under way at once; waiting for another's answer is none."""
         self._model = model
         self._ledger = ledger
+        self._slots = asyncio.Semaphore(max_calls)
         self._failures = RecentFailures()
 
     async def watch_spending(self) -> None:
@@ -86,7 +88,8 @@ class Answering:
         """
         try:
             if self._ledger is None or alone:
-                return Answer(await self._model.analyze(incident, samples, rules.severity, bill), "done")
+                async with self._slots:
+                    return Answer(await self._model.analyze(incident, samples, rules.severity, bill), "done")
             return await self._shared(self._ledger, incident, samples, rules, bill=bill, attempts=attempts)
         except OverBudget as error:
             log.debug("model_not_asked", incident=incident.key, why=str(error))
@@ -107,10 +110,30 @@ class Answering:
         self, ledger: Ledger, incident: Incident, samples: list[Sample], rules: Verdict, *, bill: Bill, attempts: int
     ) -> Answer:
         fingerprint = share_fingerprint(incident.rule, samples)
-        claim = await self._claim(ledger, fingerprint, incident)
-        if claim.verdict is not None:
-            verdict = shared_verdict(claim.verdict, claim.incident_key, claim.service, rules, incident.service)
-            return Answer(verdict, "done", claim.incident_key)
+        while True:
+            async with self._slots:
+                claim = await ledger.claim(fingerprint, incident)
+                if claim.is_mine:
+                    return await self._asked(
+                        ledger, fingerprint, incident, samples, rules, bill=bill, attempts=attempts
+                    )
+            if claim.verdict is not None:
+                verdict = shared_verdict(claim.verdict, claim.incident_key, claim.service, rules, incident.service)
+                return Answer(verdict, "done", claim.incident_key)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _asked(
+        self,
+        ledger: Ledger,
+        fingerprint: int,
+        incident: Incident,
+        samples: list[Sample],
+        rules: Verdict,
+        *,
+        bill: Bill,
+        attempts: int,
+    ) -> Answer:
+        """The model's answer, for all that share the fingerprint; what it fails at is told to them too."""
         if failure := self._failures.recall((fingerprint, attempts)):
             await ledger.release(fingerprint, incident)
             return self.fallback(rules, f"{failure} (as for an incident with the same messages a moment ago)")
@@ -124,14 +147,6 @@ class Answering:
             raise
         await ledger.keep(fingerprint, incident, verdict)
         return Answer(verdict, "done")
-
-    async def _claim(self, ledger: Ledger, fingerprint: int, incident: Incident) -> Claim:
-        """Ours, or another's with its answer: that is waited for, and becomes ours where it does not come."""
-        while True:
-            claim = await ledger.claim(fingerprint, incident)
-            if claim.is_mine or claim.verdict is not None:
-                return claim
-            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _by_rules(rules: Verdict, why: str) -> Verdict:

@@ -44,6 +44,8 @@ MAX_LEARNED: Final = 20_000
 """Analyses read back for each partition at its assignment; an incident older than these may be analysed once more."""
 _POLL_MS: Final = 300
 _STOP_SECONDS: Final = 6.0
+_WAITERS: Final = 64
+"""Incidents that may wait for another's answer without keeping others from being asked about."""
 _EVERYTHING: Final = 1 << 62
 
 
@@ -100,7 +102,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             async with asyncio.TaskGroup() as tasks:
                 if self._desk and self._answering:
                     tasks.create_task(self._answering.watch_spending())
-                    for _ in range(self._settings.llm_max_concurrency):
+                    for _ in range(self._settings.llm_max_concurrency + _WAITERS):
                         tasks.create_task(self._desk.work())
                 tasks.create_task(self._consume())
         finally:

@@ -36,7 +36,8 @@ class Worker:
         self._gatherer = Gatherer(settings) if model is None and model_name(settings) else None
         self._ledger = _ledger(settings)
         self._model = _model(settings, self._gatherer, self._ledger) if self._gatherer else model
-        self._answering = Answering(self._model, self._ledger) if self._model else None
+        calls = settings.llm_max_concurrency
+        self._answering = Answering(self._model, self._ledger, calls) if self._model else None
         self._session: Session | None = None
         self._trouble = "not connected yet"
 

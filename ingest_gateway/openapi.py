@@ -147,6 +147,7 @@ def _parameters() -> list[dict[str, Any]]:
             "name": "Content-Encoding",
             "in": "header",
             "required": False,
+            "description": "gzip, where the body is packed.",
             "schema": {"type": "string", "enum": ["gzip"]},
         },
     ]

@@ -34,14 +34,19 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on stdout; columns whose name starts with '#' are numbers and stand to the right."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    """A table on stdout; see `table`."""
+    console().print(table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; columns whose name starts with '#' are numbers and stand to the right."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         numeric = name.startswith("#")
-        table.add_column(name.lstrip("#"), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        made.add_column(name.lstrip("#"), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(safe(cell)) for cell in row))
-    console().print(table)
+        made.add_row(*(Text(safe(cell)) for cell in row))
+    return made
 
 
 def print_fields(fields: Iterable[tuple[str, Any]]) -> None:

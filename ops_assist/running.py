@@ -2,9 +2,12 @@
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
+from deploy.postgres import EmbeddedPostgres
+from ops_assist.errors import CommandError
 from runtime.settings import Settings
 
 _FILE: Final = "up.json"
@@ -19,6 +22,8 @@ class Running(msgspec.Struct, frozen=True):
     broker: str
     bootstrap_servers: str
     idempotence: bool
+    database: str = ""
+    """The name of the database on the PostgreSQL that `up` runs; empty where DATABASE_URL names another."""
 
 
 def write_running(state_dir: Path, running: Running) -> None:
@@ -55,6 +60,21 @@ def kafka_settings(settings: Settings, bootstrap_servers: str = "") -> Settings:
             "kafka_idempotence": settings.kafka_idempotence and running.idempotence,
         }
     )
+
+
+def database_settings(settings: Settings) -> Settings:
+    """The settings with the address of the view: the configured one, else that of the running `up`.
+
+    Raises:
+        CommandError: where there is neither.
+    """
+    if settings.database_url:
+        return settings
+    running = read_running(settings.state_dir)
+    if running is None or not running.database:
+        raise CommandError("no database: start the pipeline (ops-assist up) or set DATABASE_URL")
+    url = EmbeddedPostgres(settings.state_dir, settings.postgres_port).url
+    return settings.model_copy(update={"database_url": urlsplit(url)._replace(path=f"/{running.database}").geturl()})
 
 
 def api_url(settings: Settings, url: str = "") -> str:

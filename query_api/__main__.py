@@ -1,7 +1,8 @@
 """`python -m query_api`: serves the query API on HTTP_PORT."""
 
-import asyncio
 import sys
+
+import uvloop
 
 from query_api.app import create_app
 from runtime.health import server
@@ -23,7 +24,7 @@ def main() -> int:
         sys.stderr.write(f"query_api: {error}\n")
         return 1
     configure_logging(settings, "query-api")
-    asyncio.run(serve(settings))
+    uvloop.run(serve(settings))
     return 0
 
 

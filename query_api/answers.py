@@ -171,6 +171,23 @@ class StatusAnswer(BaseModel):
     new_status: Status
 
 
+class BulkStatusResult(BaseModel):
+    """What became of one incident of many: as a request for it alone would have been answered."""
+
+    incident_id: int
+    status: Annotated[int, Field(description="200, or the status of the error.")]
+    new_status: Status | None = None
+    detail: Annotated[str | None, Field(description="The sentence of the error.")] = None
+
+
+class BulkStatusAnswer(BaseModel):
+    """What became of each incident."""
+
+    changed: Annotated[int, Field(description="How many have the wanted status now.")]
+    failed: int
+    results: list[BulkStatusResult]
+
+
 class CorrectAnswer(BaseModel):
     """An analysis was corrected; category and severity are what is shown from now on."""
 
@@ -236,6 +253,34 @@ class LagAnswer(BaseModel):
     current: Annotated[int, Field(description="The next offset that the group will read after a restart.")]
     end: Annotated[int, Field(description="The offset that the next record will have.")]
     lag: int
+    seconds: Annotated[float | None, Field(description="Age of the record that comes next; null: nobody could tell.")]
+    rate_in: Annotated[float | None, Field(description="Records written a second, of the last minute.")]
+    rate_out: Annotated[float | None, Field(description="Records committed a second, of the last minute.")]
+    seconds_to_catch_up: Annotated[float | None, Field(description="null: unknown or, at this rate, never.")]
+
+
+class GroupAnswer(BaseModel):
+    """A consumer group as Kafka describes it."""
+
+    group: str
+    state: Annotated[str, Field(description="Stable, Empty, PreparingRebalance, CompletingRebalance or Dead.")]
+    members: int
+
+
+class LagPointAnswer(BaseModel):
+    """How far a group was behind in a topic."""
+
+    at: Moment
+    lag: Annotated[int, Field(description="Records of all partitions.")]
+    seconds: Annotated[float | None, Field(description="Of the worst partition; null: nobody could tell.")]
+
+
+class LagHistoryAnswer(BaseModel):
+    """The last hour of one group in one topic."""
+
+    group: str
+    topic: str
+    points: list[LagPointAnswer]
 
 
 class PipelineAnswer(BaseModel):
@@ -243,6 +288,7 @@ class PipelineAnswer(BaseModel):
 
     at: Moment
     services: list[ReadinessAnswer]
+    groups: Annotated[list[GroupAnswer], Field(description="Empty where the broker does not tell.")]
     consumers: list[LagAnswer]
     consumers_unavailable: Annotated[str | None, Field(description="Why there are no consumers to show, if so.")]
     ledger: Annotated[dict[str, int], Field(description="Events decided on, by reason, since each worker started.")]
@@ -387,13 +433,34 @@ PIPELINE: Final[dict[str, Any]] = {
             "reasons": {"postgresql": "the database cannot be reached"},
         },
     ],
+    "groups": [{"group": "ops-materializer", "state": "Stable", "members": 1}],
     "consumers": [
-        {"group": "ops-materializer", "topic": "ops.events", "partition": 0, "current": 41, "end": 42, "lag": 1}
+        {
+            "group": "ops-materializer",
+            "topic": "ops.events",
+            "partition": 0,
+            "current": 41,
+            "end": 42,
+            "lag": 1,
+            "seconds": 0.21,
+            "rate_in": 4.5,
+            "rate_out": 4.4,
+            "seconds_to_catch_up": None,
+        }
     ],
     "consumers_unavailable": None,
     "ledger": {"below_level": 240, "opened": 1, "attached": 6},
     "dead_letters": {"not_json": 2},
 }
+
+
+LAG_HISTORY: Final[list[dict[str, Any]]] = [
+    {
+        "group": "ops-materializer",
+        "topic": "ops.events",
+        "points": [{"at": "2026-11-20T09:16:02.000000Z", "lag": 1, "seconds": 0.21}],
+    }
+]
 
 
 def shown(example: Any, description: str, **more: Any) -> dict[str, Any]:

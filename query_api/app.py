@@ -13,6 +13,7 @@ from query_api.pipeline import Pipeline
 from query_api.publisher import BrokerAway, Publisher
 from query_api.routes import (
     analyze,
+    bulk_status,
     correct,
     counts,
     events,
@@ -49,6 +50,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         publisher.start()
         live.start()
+        operators_view.start()
         try:
             yield
         finally:
@@ -65,8 +67,9 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     app.add_exception_handler(BrokerAway, _broker_away)
     app.include_router(health_router(settings, TITLE, {"postgresql": database.check, "kafka": publisher.check}))
     for router in (
-        stream.router(live),  # before /incidents/{incident_id}, which would take "stream" for an id
-        counts.router(database),  # the same
+        stream.router(live),  # these before /incidents/{incident_id}, which takes any word for an id
+        counts.router(database),
+        bulk_status.router(database, publisher),
         similar.router(database),
         incidents.router(database),
         status.router(database, publisher),
@@ -79,7 +82,19 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     ):
         app.include_router(router)
     api_docs.install(app)
+    _describe(app)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Leave out of the document the 422 that FastAPI adds by itself: errors are problems, and a route names its own."""
+    document = app.openapi()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def _database_away(_: Request, error: Exception) -> JSONResponse:

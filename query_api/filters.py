@@ -1,12 +1,14 @@
 """What lists can be narrowed by and sorted by: query parameters to conditions."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator
-from sqlalchemy import ColumnElement, exists, or_
+from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlmodel import col
 
 from query_api.models import CorrectionRow, EventRow, IncidentRow
@@ -15,6 +17,9 @@ from runtime.query_times import MomentAsked, absent_if_empty
 from schemas.analysis import Category, Severity
 from schemas.levels import ALIASES, LEVELS, Level, fold_level
 from schemas.lifecycle import Status
+
+_WILDCARDS: Final = re.compile(r"([\\%_])")
+_ESCAPED: Final = r"\\\1"
 
 Sort = Literal[
     "-created_at", "created_at", "-updated_at", "updated_at", "-first_event_at", "first_event_at", "-last_event_at",
@@ -47,10 +52,51 @@ OneId = Annotated[int | None, _EMPTY]
 
 @dataclass(frozen=True)
 class IncidentFilter:
-    """Which incidents, and in which order."""
+    """Which incidents, and in which order; None does not narrow. `since` and `until` are about `created_at`."""
 
-    conditions: tuple[ColumnElement[bool], ...]
-    order: tuple[ColumnElement[Any], ...]
+    status: Status | None = None
+    service: str | None = None
+    severity: Severity | None = None
+    category: Category | None = None
+    corrected: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+    sort: Sort = "-created_at"
+    shadow: bool = False
+    """Those of rules on trial instead of the others."""
+
+    @property
+    def descending(self) -> bool:
+        """Whether the greatest come first."""
+        return self.sort.startswith("-")
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the counts of all times tell how many match."""
+        return not self.shadow and {self.q, self.corrected, self.since, self.until} == {None}
+
+    @property
+    def is_counted_by_day(self) -> bool:
+        """Whether the counts by day tell how many match."""
+        return not self.shadow and {self.q, self.service, self.corrected} == {None}
+
+    @property
+    def conditions(self) -> tuple[ColumnElement[bool], ...]:
+        """Merged incidents are part of another and never listed."""
+        row = IncidentRow
+        wanted: list[tuple[Any, Callable[[Any], ColumnElement[bool]]]] = [
+            (self.status, lambda value: col(row.status) == value),
+            (self.service, lambda value: col(row.service) == value),
+            (self.severity, lambda value: col(row.severity) == value),
+            (self.category, lambda value: col(row.category) == value),
+            (self.corrected, lambda value: _is_corrected() if value else ~_is_corrected()),
+            (self.since, lambda value: col(row.created_at) >= value),
+            (self.until, lambda value: col(row.created_at) < value),
+            (self.q, _mentions),
+        ]
+        on_trial: Any = col(row.shadow) if self.shadow else ~col(row.shadow)
+        return (col(row.merged_into).is_(None), on_trial, *(make(value) for value, make in wanted if value is not None))
 
 
 def incident_filter(
@@ -68,40 +114,28 @@ def incident_filter(
     q: Annotated[Text, Query(description="Text within the summary, service or category, in any case.")] = None,
     sort: Annotated[OneSort, Query(description="Order; `-` is descending. Default: newest first.")] = None,
 ) -> IncidentFilter:
-    """The filter that a request asks for; merged incidents are part of another and never listed."""
-    row = IncidentRow
-    wanted: list[tuple[Any, Callable[[Any], ColumnElement[bool]]]] = [
-        (status_filter, lambda value: col(row.status) == value),
-        (service, lambda value: col(row.service) == value),
-        (severity, lambda value: col(row.severity) == value),
-        (category, lambda value: col(row.category) == value),
-        (corrected, lambda value: _is_corrected() if value else ~_is_corrected()),
-        (since, lambda value: col(row.created_at) >= value),
-        (until, lambda value: col(row.created_at) < value),
-        (q, _mentions),
-    ]
-    conditions = [condition(value) for value, condition in wanted if value is not None]
-    listed = (col(row.merged_into).is_(None), col(row.shadow).is_(bool(shadow)))
-    return IncidentFilter((*listed, *conditions), order(sort or "-created_at"))
+    """The filter that a request asks for."""
+    narrowed = (status_filter, service, severity, category, corrected, since, until, q)
+    return IncidentFilter(*narrowed, sort or "-created_at", shadow=bool(shadow))
 
 
-def order(sort: str) -> tuple[ColumnElement[Any], ...]:
-    """The order that `sort` names; the id decides between equals, so that pages never overlap."""
+def sort_columns(sort: str) -> tuple[Any, ...]:
+    """The columns that `sort` names; the id decides between equals, so that pages never overlap."""
     name = sort.removeprefix("-")
-    columns = [getattr(IncidentRow, name)] if name == "id" else [getattr(IncidentRow, name), IncidentRow.id]
-    descending = sort.startswith("-")
-    return tuple(col(column).desc() if descending else col(column).asc() for column in columns)
+    return tuple(col(getattr(IncidentRow, column)) for column in ([name] if name == "id" else [name, "id"]))
 
 
 def _is_corrected() -> ColumnElement[bool]:
     """Whether a correction is in force: the newest one may have taken back what those before it said."""
     said = or_(col(CorrectionRow.category).is_not(None), col(CorrectionRow.severity).is_not(None))
-    return exists().where(col(CorrectionRow.change_id) == col(IncidentRow.correction_id), said)
+    in_force = exists().where(col(CorrectionRow.change_id) == col(IncidentRow.correction_id), said)
+    return and_(col(IncidentRow.correction_id).is_not(None), in_force)  # the first part is what the index is for
 
 
 def _mentions(text: str) -> ColumnElement[bool]:
-    row = IncidentRow
-    return or_(*(col(column).icontains(text, autoescape=True) for column in (row.summary, row.service, row.category)))
+    row, pattern = IncidentRow, f"%{_WILDCARDS.sub(_ESCAPED, text)}%"
+    # ILIKE, because the index of trigrams serves it and not lower(...) LIKE.
+    return or_(*(col(column).ilike(pattern, escape="\\") for column in (row.summary, row.service, row.category)))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The tables of the view. PostgreSQL holds nothing that the topics do not: it can be dropped and filled again."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Computed,
+    Date,
     DateTime,
     Float,
     Identity,
@@ -16,7 +17,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Text,
-    UniqueConstraint,
     func,
     text,
 )
@@ -24,6 +24,9 @@ from sqlalchemy.dialects.postgresql import JSONB, REAL, TSVECTOR
 from sqlmodel import Field, SQLModel
 
 METADATA: Final[MetaData] = SQLModel.metadata
+
+_EVENT_ORDER: Final = ("event_time", "partition", "record_offset", "idx")
+_TEXT_COLUMNS: Final = ("summary", "service", "category")
 
 
 def _text(**options: Any) -> Column[Any]:
@@ -42,6 +45,10 @@ def _json(**options: Any) -> Column[Any]:
     return Column(JSONB(none_as_null=True), **({"nullable": False} | options))
 
 
+_LISTED: Final = "merged_into IS NULL AND NOT shadow"
+"""Which incidents lists show, unless those of rules on trial are asked for."""
+
+
 class IncidentRow(SQLModel, table=True):
     """The newest version of an incident, with what lists show of its analysis.
 
@@ -51,18 +58,55 @@ class IncidentRow(SQLModel, table=True):
 
     __tablename__ = "incidents"
     __table_args__ = (
-        Index("incidents_newest", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
-        Index("incidents_by_service", "service", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
-        Index("incidents_by_status", "status", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
+        Index("incidents_newest", "created_at", "id", postgresql_where=text(_LISTED)),
+        Index(
+            "incidents_by_service",
+            "service",
+            "created_at",
+            "id",
+            postgresql_where=text(_LISTED),
+        ),
+        Index(
+            "incidents_by_status",
+            "status",
+            "created_at",
+            "id",
+            postgresql_where=text(_LISTED),
+        ),
+        Index("incidents_on_trial", "created_at", "id", postgresql_where=text("merged_into IS NULL AND shadow")),
         Index("incidents_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+        *(
+            Index(f"incidents_by_{name}", *columns, "id", postgresql_where=text(_LISTED))
+            for name, *columns in (
+                ("updated_at", "updated_at"),
+                ("first_event_at", "first_event_at"),
+                ("last_event_at", "last_event_at"),
+                ("event_count", "event_count"),
+                ("severity", "severity"),
+                ("name", "service"),
+                ("category", "category", "created_at"),
+            )
+        ),
+        Index(
+            "incidents_by_text",
+            *_TEXT_COLUMNS,
+            postgresql_using="gin",
+            postgresql_ops=dict.fromkeys(_TEXT_COLUMNS, "gin_trgm_ops"),
+            postgresql_where=text(_LISTED),
+        ),
         Index(
             "incidents_active",
             "service",
             "severity",
             "id",
-            postgresql_where=text("merged_into IS NULL AND status IN ('open', 'investigating')"),
+            postgresql_where=text(f"{_LISTED} AND status IN ('open', 'investigating')"),
         ),
-        Index("incidents_counted", "status", "severity", postgresql_where=text("merged_into IS NULL")),
+        Index(
+            "incidents_by_corrected",
+            "created_at",
+            "id",
+            postgresql_where=text(f"{_LISTED} AND correction_id IS NOT NULL"),
+        ),
     )
 
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
@@ -152,19 +196,33 @@ class IncidentTermsRow(SQLModel, table=True):
 
 
 class EventRow(SQLModel, table=True):
-    """An event where it lies in `ops.events`; of two with one id of one service only the first is kept."""
+    """An event where it lies in `ops.events`; of two with one id of one service only the first is kept.
+
+    Partitioned by the day of its receipt (the time at which the broker took it into the log), not of the event itself,
+    whose time anybody may choose. An event's place in the log tells its receipt, so the key is the place still.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
-        # id first: one index finds an event by its id and refuses its second arrival.
-        UniqueConstraint("id", "service", name="events_once"),
-        Index("events_newest", "event_time", "partition", "record_offset", "idx"),
-        Index("events_by_service", "service", "event_time", "partition", "record_offset", "idx"),
+        # Not unique: PostgreSQL cannot hold that across partitions. The materializer looks before it writes.
+        Index("events_by_id", "id", "service"),
+        # With the receipt, so that a row found in the index is looked for in one partition.
+        Index("events_newest", *_EVENT_ORDER, postgresql_include=["received_at"]),
+        *(
+            Index(f"events_by_{name}", *columns, *_EVENT_ORDER, postgresql_include=["received_at"])
+            for name, *columns in (
+                ("service", "service"),
+                ("level", "level"),
+                ("service_and_level", "service", "level"),
+            )
+        ),
+        {"postgresql_partition_by": "RANGE (received_at)"},
     )
 
     partition: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     record_offset: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
     idx: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    received_at: datetime = Field(sa_column=_time(primary_key=True))
     id: str = Field(sa_column=_text())
     service: str = Field(sa_column=_text())
     level: str = Field(sa_column=_text())
@@ -175,7 +233,6 @@ class EventRow(SQLModel, table=True):
     span_id: str | None = Field(default=None, sa_column=_text(nullable=True))
     host: str | None = Field(default=None, sa_column=_text(nullable=True))
     environment: str | None = Field(default=None, sa_column=_text(nullable=True))
-    received_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
 
 
 class IncidentEventRow(SQLModel, table=True):
@@ -191,6 +248,39 @@ class IncidentEventRow(SQLModel, table=True):
     idx: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     incident_key: str = Field(sa_column=_text(primary_key=True))
     event_time: datetime = Field(sa_column=_time())
+
+
+class IncidentIdRow(SQLModel, table=True):
+    """The integer id of an incident, given once; a rebuild of the view keeps this table."""
+
+    __tablename__ = "incident_ids"
+
+    key: str = Field(sa_column=_text(primary_key=True))
+    id: int = Field(sa_column=Column(Integer, nullable=False, unique=True))
+
+
+class IncidentCountRow(SQLModel, table=True):
+    """How many incidents there are of each kind; the service `''` stands for all. Kept true by triggers."""
+
+    __tablename__ = "incident_counts"
+
+    service: str = Field(sa_column=_text(primary_key=True))
+    status: str = Field(sa_column=_text(primary_key=True))
+    severity: str = Field(sa_column=_text(primary_key=True))
+    category: str = Field(sa_column=_text(primary_key=True))
+    incidents: int = Field(sa_column=_big())
+
+
+class IncidentDayRow(SQLModel, table=True):
+    """How many incidents of each kind opened on each day (UTC). Kept true by triggers."""
+
+    __tablename__ = "incident_days"
+
+    day: date = Field(sa_column=Column(Date, primary_key=True))
+    status: str = Field(sa_column=_text(primary_key=True))
+    severity: str = Field(sa_column=_text(primary_key=True))
+    category: str = Field(sa_column=_text(primary_key=True))
+    incidents: int = Field(sa_column=_big())
 
 
 class ServiceRow(SQLModel, table=True):

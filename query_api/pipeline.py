@@ -3,30 +3,23 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from query_api.views import moment
-from runtime.kafka import connection_options, make_consumer
-from runtime.lag import Lag, committed_offsets, lags
+from runtime.lag.history import Point
+from runtime.lag.watch import FRESH_SECONDS, LagView, LagWatch
 from runtime.settings import Settings
 
 LEDGER: Final = "ops_processor_events_total"
 DEAD_LETTERS: Final = "ops_processor_dead_lettered_total"
 
-_FRESH_SECONDS: Final = 2.0
-"""How long one look serves everybody who asks: many open pages are no more work than one."""
-
 _SERVICE_TIMEOUT: Final = httpx.Timeout(3.0, connect=1.0)
-_KAFKA_SECONDS: Final = 6.0
 _EVERY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
@@ -51,6 +44,8 @@ class Pipeline:
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
         self._urls = service_urls(settings)
+        self._lags = LagWatch(settings)
+        self._watching: asyncio.Task[None] | None = None
         self._http = httpx.AsyncClient(timeout=_SERVICE_TIMEOUT, transport=transport, trust_env=False)
         self._turn = asyncio.Lock()
         self._seen: dict[str, Any] = {}
@@ -61,16 +56,30 @@ class Pipeline:
         async with self._turn:
             if time.monotonic() >= self._fresh_until:
                 self._seen = await self._look()
-                self._fresh_until = time.monotonic() + _FRESH_SECONDS
+                self._fresh_until = time.monotonic() + FRESH_SECONDS
             return self._seen
 
+    def history(self) -> list[dict[str, Any]]:
+        """The lag of the last hour, by group and topic."""
+        return [
+            {"group": group, "topic": topic, "points": [_point(point) for point in points]}
+            for (group, topic), points in self._lags.curves().items()
+        ]
+
+    def start(self) -> None:
+        """Begin to look at the lag now and then, so that there is a history and a metric."""
+        self._watching = asyncio.create_task(self._lags.run())
+
     async def close(self) -> None:
-        """Give the connections back."""
+        """Stop looking and give the connections back."""
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         await self._http.aclose()
 
     async def _look(self) -> dict[str, Any]:
-        probes, (consumers, unavailable) = await asyncio.gather(
-            asyncio.gather(*(self._probe(name, url) for name, url in self._urls)), self._consumers()
+        probes, lag = await asyncio.gather(
+            asyncio.gather(*(self._probe(name, url) for name, url in self._urls)), self._lags.look()
         )
         return {
             "at": moment(datetime.now(UTC)),
@@ -78,8 +87,9 @@ class Pipeline:
                 {"service": probe.service, "url": probe.url, "ready": probe.ready, "reasons": probe.reasons}
                 for probe in probes
             ],
-            "consumers": [msgspec.structs.asdict(row) for row in consumers],
-            "consumers_unavailable": unavailable,
+            "groups": [msgspec.structs.asdict(group) for group in lag.groups],
+            "consumers": _consumers(lag),
+            "consumers_unavailable": lag.unavailable,
             "ledger": by_reason((probe.metrics for probe in probes), LEDGER),
             "dead_letters": by_reason((probe.metrics for probe in probes), DEAD_LETTERS),
         }
@@ -92,14 +102,6 @@ class Pipeline:
                 service, url, ready=False, reasons={"process": f"no answer ({str(error) or type(error).__name__})"}
             )
         return Probe(service, url, ready.is_success, reasons_of(ready), metrics.text if metrics.is_success else "")
-
-    async def _consumers(self) -> tuple[list[Lag], str | None]:
-        try:
-            async with asyncio.timeout(_KAFKA_SECONDS):
-                return await _lags(self._settings), None
-        except (KafkaError, OSError, TimeoutError) as error:
-            where = self._settings.kafka_bootstrap_servers
-            return [], f"Kafka at {where} did not tell the offsets ({str(error) or type(error).__name__})"
 
 
 def service_urls(settings: Settings) -> list[tuple[str, str]]:
@@ -139,22 +141,11 @@ def by_reason(texts: Iterable[str], name: str) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-async def _lags(settings: Settings) -> list[Lag]:
-    async with _admin(settings) as client:
-        committed = await committed_offsets(client)
-    reader = make_consumer(settings, group_id=None)
-    try:
-        await reader.start()
-        return await lags(committed, reader)
-    finally:
-        await reader.stop()
+def _consumers(lag: LagView) -> list[dict[str, Any]]:
+    pairs = zip(lag.rows, lag.trends, strict=True)
+    return [msgspec.structs.asdict(row) | msgspec.structs.asdict(trend) for row, trend in pairs]
 
 
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(client_id="query-api", **connection_options(settings))
-    try:
-        await client.start()
-        yield client
-    finally:
-        await client.close()
+def _point(point: Point) -> dict[str, Any]:
+    at = moment(datetime.fromtimestamp(point.at, UTC))
+    return {"at": at, "lag": point.lag, "seconds": point.seconds}

@@ -1,26 +1,95 @@
 """What the routes ask of the view."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
-from query_api.filters import EventFilter, IncidentFilter
+from query_api.filters import EventFilter, IncidentFilter, sort_columns
 from query_api.models import AnalysisRow, CorrectionRow, EventRow, IncidentEventRow, IncidentRow
-from query_api.paging import Page
+from query_api.paging import Columns, Cursor, Page, Part, beyond, in_order, parse_cursor, part_of
+from query_api.totals import Totals, first_of_page
 
 MAX_ID: Final = 2**31 - 1
 
-EventInIncident = tuple[EventRow, int | None]
+_DETAILS: Final[Columns] = (IncidentRow.samples, IncidentRow.timeline, IncidentRow.minutes, IncidentRow.reason)
+
+_SHALLOW: Final = 500
+"""To skip so many costs less than to find out where to begin."""
 
 
-async def incidents(session: AsyncSession, wanted: IncidentFilter, page: Page) -> tuple[Sequence[IncidentRow], int]:
-    """One page of incidents and how many there are in all."""
-    listed = select(IncidentRow).where(*wanted.conditions).order_by(*wanted.order).offset(page.skip).limit(page.limit)
-    counted = select(func.count()).select_from(IncidentRow).where(*wanted.conditions)
-    return (await session.exec(listed)).all(), (await session.exec(counted)).one()
+class SeenEvent(NamedTuple):
+    """An event, and the incident that took it in."""
+
+    row: EventRow
+    incident_id: int | None
+
+
+async def incidents(
+    session: AsyncSession, totals: Totals, wanted: IncidentFilter, page: Page
+) -> tuple[Part[IncidentRow], int]:
+    """One page of incidents and how many there are in all.
+
+    Raises:
+        Problem: 422 where the page's cursor is none of this list.
+    """
+    columns = sort_columns(wanted.sort)
+    cursor = parse_cursor(page.cursor, columns) if page.cursor else None
+    if cursor:
+        statement = (
+            _listed()
+            .where(*wanted.conditions, beyond(columns, cursor, descending=wanted.descending))
+            .order_by(*in_order(columns, descending=wanted.descending != cursor.backwards))
+            .limit(page.limit + 1)
+        )
+        rows = (await session.exec(statement)).all()
+        return part_of(rows, page, cursor), await totals.total(session, wanted)
+    if page.skip == 0:
+        part = part_of(await _rows(session, wanted, _Stretch(0, page.limit + 1, wanted.descending)), page, None)
+        return part, await totals.total(session, wanted) if part.after else len(part.rows)
+    total = await totals.total(session, wanted)
+    return part_of(await _skipped_to(session, wanted, page, total), page, None), total
+
+
+async def _skipped_to(session: AsyncSession, wanted: IncidentFilter, page: Page, total: int) -> Sequence[IncidentRow]:
+    """The rows after the first `skip`, and one more than the page holds; the way there is short, however deep."""
+    count, left = page.limit + 1, total - page.skip
+    if page.skip > _SHALLOW and wanted.sort in ("created_at", "-created_at") and wanted.is_counted_by_day:
+        begin, skip = await first_of_page(session, wanted, page.skip)
+        return await _rows(session, wanted, _Stretch(skip, count, wanted.descending), begin)
+    if page.skip <= max(_SHALLOW, total // 2):
+        return await _rows(session, wanted, _Stretch(page.skip, count, wanted.descending))
+    if left <= 0:
+        return []
+    stretch = _Stretch(max(0, left - count), min(left, count), not wanted.descending)
+    return (await _rows(session, wanted, stretch))[::-1]
+
+
+class _Stretch(NamedTuple):
+    """`size` rows after the first `skip`."""
+
+    skip: int
+    size: int
+    descending: bool
+
+
+async def _rows(
+    session: AsyncSession, wanted: IncidentFilter, stretch: _Stretch, *begin: ColumnElement[bool]
+) -> Sequence[IncidentRow]:
+    # Only the ids of what is skipped are read: they stand in the index.
+    order = in_order(sort_columns(wanted.sort), descending=stretch.descending)
+    ids = select(IncidentRow.id).where(*wanted.conditions, *begin).order_by(*order)
+    stretched = ids.offset(stretch.skip).limit(stretch.size)
+    return (await session.exec(_listed().where(col(IncidentRow.id).in_(stretched)).order_by(*order))).all()
+
+
+def _listed() -> SelectOfScalar[IncidentRow]:
+    """Incidents without what only their details show: to read a hundred timelines takes longer than to find them."""
+    return select(IncidentRow).options(*(defer(column, raiseload=True) for column in _DETAILS))
 
 
 async def incident(session: AsyncSession, incident_id: int) -> IncidentRow | None:
@@ -56,35 +125,73 @@ async def ids_of(session: AsyncSession, keys: Iterable[str | None]) -> dict[str,
     return dict(found.all())
 
 
-async def events(session: AsyncSession, wanted: EventFilter, page: Page) -> list[EventInIncident]:
-    """One page of events, newest first, and one more where there is a next page."""
+_EVENT_ORDER: Final = ("event_time", "partition", "record_offset", "idx")
+EVENT_ORDER: Final[Columns] = tuple(col(getattr(EventRow, name)) for name in _EVENT_ORDER)
+"""What events are ordered by, newest first; the place in the log decides between equals."""
+
+_LINK_ORDER: Final[Columns] = tuple(col(getattr(IncidentEventRow, name)) for name in _EVENT_ORDER)
+
+
+async def events(session: AsyncSession, wanted: EventFilter, page: Page) -> Part[SeenEvent]:
+    """One page of events, newest first.
+
+    Raises:
+        Problem: 422 where the page's cursor is none of this list.
+    """
+    cursor = parse_cursor(page.cursor, EVENT_ORDER) if page.cursor else None
     if wanted.incident_id is not None:
         found = await incident(session, wanted.incident_id)
-        return await events_of(session, found, page, wanted.conditions) if found else []
-    statement = _with_incident().where(*wanted.conditions).order_by(*_newest_first(EventRow))
-    return await _pairs(session, statement, page)
+        return (
+            await events_of(session, found, page, wanted.conditions) if found else Part([], before=False, after=False)
+        )
+    places = _stretch(_select(*EVENT_ORDER, EventRow.received_at).where(*wanted.conditions), EVENT_ORDER, page, cursor)
+    statement = _with_incident().join(
+        places, _same_place(EventRow, places.c) & (col(EventRow.received_at) == places.c.received_at)
+    )
+    return part_of(await _seen(session, _in_order(statement, cursor)), page, cursor)
+
+
+def rows_of(part: Part[SeenEvent]) -> Part[EventRow]:
+    """The events of a page without their incidents."""
+    return Part([seen.row for seen in part.rows], part.before, part.after)
 
 
 async def events_of(
     session: AsyncSession, of: IncidentRow, page: Page, conditions: Sequence[ColumnElement[bool]] = ()
-) -> list[EventInIncident]:
-    """One page of the events that an incident took in, newest first, and one more where there is a next page."""
+) -> Part[SeenEvent]:
+    """One page of the events that an incident took in, newest first."""
     link = IncidentEventRow
-    statement = (
-        select(EventRow)
-        .join(link, _same_place(EventRow, link))
-        .where(col(link.incident_key) == of.key, *conditions)
-        .order_by(*_newest_first(link))
-        .offset(page.skip)
-        .limit(page.limit + 1)
-    )
-    return [(row, of.id) for row in (await session.exec(statement)).all()]
+    cursor = parse_cursor(page.cursor, _LINK_ORDER) if page.cursor else None
+    links = _select(*_LINK_ORDER).where(col(link.incident_key) == of.key)
+    if conditions:
+        links = links.join(EventRow, _same_place(EventRow, link)).where(*conditions)
+    places = _stretch(links, _LINK_ORDER, page, cursor)
+    statement = select(EventRow).join(places, _same_place(EventRow, places.c))
+    rows = (await session.exec(_in_order(statement, cursor))).all()
+    return part_of([SeenEvent(row, of.id) for row in rows], page, cursor)
 
 
-async def event(session: AsyncSession, event_id: str) -> EventInIncident | None:
+def _select(*columns: Any) -> Any:
+    """SQLModel types up to four columns only."""
+    return select(*columns)
+
+
+def _stretch(statement: Any, columns: Columns, page: Page, cursor: Cursor | None) -> Any:
+    """The places of one page and one more: only the index is read for what is skipped."""
+    if cursor:
+        statement = statement.where(beyond(columns, cursor, descending=True))
+    order = in_order(columns, descending=cursor is None or not cursor.backwards)
+    return statement.order_by(*order).offset(0 if cursor else page.skip).limit(page.limit + 1).subquery()
+
+
+def _in_order(statement: Any, cursor: Cursor | None) -> Any:
+    return statement.order_by(*in_order(EVENT_ORDER, descending=cursor is None or not cursor.backwards))
+
+
+async def event(session: AsyncSession, event_id: str) -> SeenEvent | None:
     """The newest event with this id; ids are unique within a service only."""
-    statement = _with_incident().where(col(EventRow.id) == event_id).order_by(*_newest_first(EventRow))
-    found = await _pairs(session, statement, Page(0, 1))
+    statement = _in_order(_with_incident().where(col(EventRow.id) == event_id), None).limit(1)
+    found = await _seen(session, statement)
     return found[0] if found else None
 
 
@@ -101,18 +208,9 @@ def _with_incident() -> Any:
     return select(EventRow, first)
 
 
-async def _pairs(session: AsyncSession, statement: Any, page: Page) -> list[EventInIncident]:
-    found = await session.exec(statement.offset(page.skip).limit(page.limit + 1))
-    return [(row, incident_id) for row, incident_id in found.all()]
+async def _seen(session: AsyncSession, statement: Any) -> list[SeenEvent]:
+    return [SeenEvent(row, incident_id) for row, incident_id in (await session.exec(statement)).all()]
 
 
-def _same_place(one: type[EventRow], other: type[IncidentEventRow]) -> ColumnElement[bool]:
-    return (
-        (col(one.partition) == col(other.partition))
-        & (col(one.record_offset) == col(other.record_offset))
-        & (col(one.idx) == col(other.idx))
-    )
-
-
-def _newest_first(row: type[EventRow | IncidentEventRow]) -> tuple[ColumnElement[Any], ...]:
-    return tuple(col(column).desc() for column in (row.event_time, row.partition, row.record_offset, row.idx))
+def _same_place(one: Any, other: Any) -> ColumnElement[bool]:
+    return and_(*(getattr(one, name) == getattr(other, name) for name in ("partition", "record_offset", "idx")))

@@ -92,7 +92,7 @@ def placed_event_view(row: EventRow, incident_id: int | None) -> dict[str, Any]:
         "partition": row.partition,
         "offset": row.record_offset,
         "index": row.idx,
-        "received_at": moment(row.received_at) if row.received_at else None,
+        "received_at": moment(row.received_at),
         "incident_id": incident_id,
     }
 

@@ -25,25 +25,42 @@ def health_router(settings: Settings, title: str, checks: Mapping[str, Check]) -
     """The four routes; `/readyz` is 503 with the reasons until every check passes."""
     router = APIRouter(tags=["service"])
 
-    @router.get("/")
+    @router.get("/", summary="What this is", responses=_example({"message": title} | _ROOT))
     async def root() -> dict[str, str]:
         return {"message": title, "status": "online", "version": VERSION}
 
-    @router.get("/health")
+    @router.get("/health", summary="Whether it lives", responses=_example(_HEALTH))
     async def health() -> dict[str, str]:
         return {"status": "healthy", "environment": settings.environment}
 
-    @router.get("/readyz")
+    @router.get("/readyz", summary="Whether its dependencies are there", responses=_READINESS)
     async def ready() -> JSONResponse:
         reasons = await failing(checks)
         status = {"status": "not ready" if reasons else "ready", "reasons": reasons}
         return JSONResponse(status, 503 if reasons else 200)
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response, responses=_METRICS)
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def _example(
+    value: Any, description: str = "It is.", kind: str = "application/json"
+) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": description, "content": {kind: {"example": value}}}}
+
+
+_ROOT: Final = {"status": "online", "version": VERSION}
+_HEALTH: Final = {"status": "healthy", "environment": "development"}
+_READINESS: Final = _example({"status": "ready", "reasons": {}}) | {
+    503: {
+        "description": "Something is missing; each reason is a sentence.",
+        "content": {"application/json": {"example": {"status": "not ready", "reasons": {"kafka": "not connected"}}}},
+    }
+}
+_METRICS: Final = _example("ops_materializer_rows_total 17.0\n", "Prometheus' text format.", "text/plain")
 
 
 async def failing(checks: Mapping[str, Check]) -> dict[str, str]:

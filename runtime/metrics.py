@@ -80,6 +80,22 @@ RECORDS_UNREADABLE: Final = Counter(
 MATERIALIZE_SECONDS: Final = Histogram(
     "ops_materializer_batch_seconds", "Time of one batch's transaction.", buckets=_FAST
 )
+# Named as kafka-lag-exporter names them, so that its dashboards and alerts fit: github.com/seglo/kafka-lag-exporter.
+LAG_RECORDS: Final = Gauge(
+    "kafka_consumergroup_group_lag", "Records that a group has not committed yet.", ["group", "topic", "partition"]
+)
+LAG_SECONDS: Final = Gauge(
+    "kafka_consumergroup_group_lag_seconds",
+    "Age of the record that a group takes next; 0 where there is none, absent where nobody can tell.",
+    ["group", "topic", "partition"],
+)
+GROUP_OFFSET: Final = Gauge(
+    "kafka_consumergroup_group_offset", "The offset that a group has committed.", ["group", "topic", "partition"]
+)
+END_OFFSET: Final = Gauge(
+    "kafka_partition_latest_offset", "The offset that a partition's next record will have.", ["topic", "partition"]
+)
+LAG_KNOWN: Final = Gauge("ops_api_lag_known", "1 while Kafka tells the offsets of the consumer groups, else 0.")
 HTTP_SECONDS: Final = Histogram(
     "ops_http_request_seconds",
     "From a request's arrival until its answer begins.",

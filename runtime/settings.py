@@ -83,6 +83,9 @@ class Settings(BaseSettings):
 
     # --- PostgreSQL -------------------------------------------------------------------------------------
     database_url: str = Field("", description="postgresql://user:password@host:port/name; empty: embedded.")
+    events_retention_days: int = Field(
+        7, ge=1, le=90, description="Days that the view keeps an event after its receipt; 7, as the topic does."
+    )
 
     # --- detection --------------------------------------------------------------------------------------
     rules: Path | None = Field(

@@ -89,7 +89,7 @@ def fetch_jars(progress: Progress = say_nothing) -> Path:
         return libs
     with _only_one(home):
         if not libs.is_dir():
-            progress(f"fetching Apache Kafka {KAFKA_VERSION} with Maven (44 MB, once)")
+            progress(f"fetching Apache Kafka {KAFKA_VERSION} with Maven (45 MB, once)")
             _fetch(home, libs)
     return libs
 
@@ -121,7 +121,8 @@ def check_jars(directory: Path) -> None:
 
 
 def _libs(home: Path) -> Path:
-    return home / "libs"
+    """Named after what is in it: another manifest is another directory."""
+    return home / f"libs-{hashlib.sha256(_MANIFEST.read_bytes()).hexdigest()[:12]}"
 
 
 @contextmanager

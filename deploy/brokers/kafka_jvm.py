@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from deploy.brokers.kafka_jars import cache_dir, java_command, java_version_text
+from deploy.brokers.kafka_jars import cache_dir, java_command, java_version_text, pinned_sums
 
 LOG4J_CONFIG: Final = Path(__file__).parent / "log4j2.properties"
 KAFKA_MAIN: Final = "kafka.Kafka"
@@ -35,8 +35,8 @@ def java_arguments(libs: Path, log_dir: Path, main: str, *options: str) -> list[
 
 
 def shared_archive(java: str) -> Path:
-    """The file of pre-parsed classes (CDS) for this very Java; halves the time to start."""
-    fingerprint = hashlib.sha256(f"{java}\n{java_version_text(java)}".encode()).hexdigest()[:16]
+    """The file of pre-parsed classes (CDS) for this very Java and these jars; halves the time to start."""
+    fingerprint = hashlib.sha256(f"{java}\n{java_version_text(java)}\n{pinned_sums()}".encode()).hexdigest()[:16]
     return cache_dir() / f"classes-{fingerprint}.jsa"
 
 

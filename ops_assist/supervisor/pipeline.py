@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -169,6 +170,7 @@ class Pipeline:
             broker=broker_name,
             bootstrap_servers=settings.kafka_bootstrap_servers,
             idempotence=settings.kafka_idempotence,
+            database=urlsplit(settings.database_url).path.removeprefix("/") if self._database is not None else "",
         )
         write_running(settings.state_dir, running)
         self._screen.line(f"ready: {api} (docs at /docs), dashboard {dashboard}")

@@ -1,21 +1,28 @@
 """Incidents as the API has them: read, counted and changed."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import httpx
 
 from query_api.dashboard.api_client import ApiAwayError, ApiClient, ApiRefusedError, decode, total_of
 from query_api.dashboard.list_query import ListQuery
-from query_api.dashboard.records import Counts, EventView, IncidentDetail, IncidentRow, Similar, SimilarIncident
+from query_api.dashboard.records import (
+    BulkAnswer,
+    Counts,
+    EventView,
+    IncidentDetail,
+    IncidentRow,
+    Similar,
+    SimilarIncident,
+)
 from schemas.lifecycle import Status
 
 INCIDENTS: Final = "/api/v1/incidents"
 EVENTS: Final = "/api/v1/events"
 EVENTS_PAGE: Final = 100
 """How many events the API gives with an incident; further pages are as long."""
-
-_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True)
@@ -118,30 +125,23 @@ class IncidentApi:
         noted = {"note": correction.note} if correction.note else {}
         await self._patch(f"{incident_id}/analysis", body | noted, correction.actor, etag)
 
-    async def _patch(self, path: str, body: Mapping[str, str | None], actor: str, etag: str) -> None:
+    async def _patch(self, path: str, body: Mapping[str, Any], actor: str, etag: str) -> httpx.Response:
         headers = {"X-Actor": actor} | ({"If-Match": etag} if etag else {})
         # httpx takes text in headers for ASCII, and people's names are not.
         encoded = {name: value.encode() for name, value in headers.items()}
-        await self._client.send("PATCH", f"{INCIDENTS}/{path}", json=body, headers=encoded)
+        return await self._client.send("PATCH", f"{INCIDENTS}/{path}", json=body, headers=encoded)
 
     async def change_many(self, selected: Sequence[Selected], change: StatusRequest) -> list[Outcome]:
         """Change several incidents, each for itself; one that was changed since it was seen is left as it is."""
-        turns = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(item: Selected) -> Outcome:
-            async with turns:
-                return Outcome(item.id, await self._change_if_as_seen(item, change))
-
-        return list(await asyncio.gather(*(one(item) for item in selected)))
-
-    async def _change_if_as_seen(self, item: Selected, change: StatusRequest) -> str:
+        body = {
+            "ids": [item.id for item in selected],
+            "seen": {str(item.id): item.seen for item in selected},
+            "status": change.to,
+        } | ({"note": change.note} if change.note else {})
         try:
-            tagged = await self.incident(item.id)
-            if tagged.incident.status != item.seen:
-                return f"it is {tagged.incident.status} by now; it was {item.seen} when you chose it"
-            await self.change_status(item.id, change, tagged.etag)
+            answer = decode(await self._patch("status", body, change.actor, ""), BulkAnswer)
         except ApiRefusedError as error:
-            return error.detail
+            return [Outcome(item.id, error.detail) for item in selected]
         except ApiAwayError as error:
-            return f"unconfirmed: {error}"
-        return ""
+            return [Outcome(item.id, f"unconfirmed: {error}") for item in selected]
+        return [Outcome(one.incident_id, one.detail) for one in answer.results]

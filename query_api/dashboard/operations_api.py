@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from query_api.dashboard.api_client import ApiClient, decode
-from query_api.dashboard.records import BatchAnswer, PipelineView
+from query_api.dashboard.records import BatchAnswer, LagCurve, PipelineView
 
 PIPELINE: Final = "/api/v1/pipeline"
 BATCH: Final = "/api/v1/events/batch"
@@ -30,6 +30,10 @@ class OperationsApi:
     async def pipeline(self) -> PipelineView:
         """The pipeline as its operators see it."""
         return await self._client.get(PIPELINE, PipelineView)
+
+    async def lag_history(self) -> list[LagCurve]:
+        """The lag of the last hour."""
+        return await self._client.get(f"{PIPELINE}/history", list[LagCurve])
 
     async def send(self, burst: Burst) -> BatchAnswer:
         """Send events through the gateway, as any producer does; they say that they came from here."""

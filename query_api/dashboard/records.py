@@ -210,6 +210,34 @@ class Consumer(msgspec.Struct, frozen=True):
     current: int
     end: int
     lag: int
+    seconds: float | None = None
+    rate_in: float | None = None
+    rate_out: float | None = None
+    seconds_to_catch_up: float | None = None
+
+
+class GroupState(msgspec.Struct, frozen=True):
+    """A consumer group as Kafka describes it."""
+
+    group: str
+    state: str
+    members: int
+
+
+class LagPoint(msgspec.Struct, frozen=True):
+    """How far a group was behind in a topic: records of all partitions, seconds of the worst."""
+
+    at: datetime
+    lag: int
+    seconds: float | None = None
+
+
+class LagCurve(msgspec.Struct, frozen=True):
+    """The last hour of one group in one topic."""
+
+    group: str
+    topic: str
+    points: list[LagPoint] = []
 
 
 class PipelineView(msgspec.Struct, frozen=True):
@@ -217,10 +245,24 @@ class PipelineView(msgspec.Struct, frozen=True):
 
     at: datetime
     services: list[Readiness] = []
+    groups: list[GroupState] = []
     consumers: list[Consumer] = []
     consumers_unavailable: str | None = None
     ledger: dict[str, int] = {}
     dead_letters: dict[str, int] = {}
+
+
+class BulkResult(msgspec.Struct, frozen=True):
+    """What became of one of several incidents; `detail` is empty where it was changed."""
+
+    incident_id: int
+    detail: str = ""
+
+
+class BulkAnswer(msgspec.Struct, frozen=True):
+    """What became of each of several incidents."""
+
+    results: list[BulkResult]
 
 
 class RejectedEvent(msgspec.Struct, frozen=True):

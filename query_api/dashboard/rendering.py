@@ -11,6 +11,7 @@ from query_api.dashboard import presenting
 from query_api.dashboard.charts import in_words
 from query_api.dashboard.presenting import service_url
 from runtime.health import VERSION
+from runtime.lag.words import rate_in_words, span_in_words
 from schemas.analysis import SEVERITIES
 from schemas.levels import LEVELS
 from schemas.lifecycle import STATUSES
@@ -38,6 +39,7 @@ class Renderer:
         )
         filters = ("age", "utc", "machine_time", "duration", "words", "clock", "number")
         self._jinja.filters.update({name: getattr(presenting, name) for name in filters})
+        self._jinja.filters.update(seconds=span_in_words, rate=rate_in_words)
         self._jinja.globals.update(
             environment=environment,
             api_url=api_url,

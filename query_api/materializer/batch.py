@@ -13,6 +13,7 @@ from query_api.materializer.rows import (
     analysis_row,
     correction_row,
     event_rows,
+    first_arrivals,
     incident_row,
     link_rows,
     newest,
@@ -69,6 +70,7 @@ def make_batch(fetched: Mapping[Source, Sequence[Record]], positions: Mapping[So
         batch.records[source.topic] = batch.records.get(source.topic, 0) + len(new)
         for record in new:
             _add(batch, record, partitions)
+    batch.events = first_arrivals(batch.events)
     batch.incidents = newest(batch.incidents, "key", "version")
     batch.analyses = newest(batch.analyses, "incident_key", "revision")
     return batch

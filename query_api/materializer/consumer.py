@@ -28,7 +28,8 @@ _POLL_MS: Final = 200
 _MAX_RECORDS: Final = 2_000
 _BOOTSTRAP_SECONDS: Final = 1.0
 _COMMIT_SECONDS: Final = 1.0
-_FORGET_SECONDS: Final = 600.0
+_UPKEEP_SECONDS: Final = 600.0
+_MORE_UPKEEP_SECONDS: Final = 1.0
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 5.0
 
@@ -59,7 +60,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._stop = asyncio.Event()
         self._positions: dict[Source, int] = {}
         self._uncommitted: dict[Source, int] = {}
-        self._next_commit = self._next_forget = 0.0
+        self._next_commit = self._next_upkeep = 0.0
         self._kafka: str | None = "not connected to Kafka yet"
         self._database: str | None = "not connected to PostgreSQL yet"
 
@@ -132,6 +133,8 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
+        if time.monotonic() >= self._next_upkeep:
+            await self._keep_up()  # first of all at the start: events need their partitions
         await self._find_positions(consumer)
         fetched = await self._fetch(consumer)
         partitions = len(consumer.partitions_for_topic(EVENTS) or ())
@@ -140,8 +143,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             await self._apply(batch, fetched, partitions)
         if time.monotonic() >= self._next_commit:
             await self._commit(consumer)
-        if time.monotonic() >= self._next_forget:
-            await self._forget()
+            await self._look_for_rebuild()
 
     async def _find_positions(self, consumer: AIOKafkaConsumer) -> None:
         assigned = {Source(*partition) for partition in consumer.assignment()}
@@ -258,9 +260,24 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         except KafkaError as error:
             log.info("offsets_not_shown_to_kafka", why=str(error))
 
-    async def _forget(self) -> None:
-        self._next_forget = time.monotonic() + _FORGET_SECONDS
-        await self._persist(self._store.forget_what_is_old)
+    async def _look_for_rebuild(self) -> None:
+        """A view that was emptied says so to no quiet materializer: its offsets are compared every second."""
+        if not self._positions:
+            return
+        known = await self._persist(lambda: self._store.positions(self._positions))
+        if known is not None and known != self._positions:
+            log.info("positions_moved", why="the view was emptied or another process owns them")
+            self._positions.clear()
+
+    async def _keep_up(self) -> None:
+        self._next_upkeep = time.monotonic() + _UPKEEP_SECONDS
+        try:
+            more = await self._persist(lambda: self._store.keep_up(self._settings.events_retention_days))
+        except _AWAY as error:  # nothing is lost by it: events without a partition of their own go to the others'
+            log.warning("upkeep_failed", why=str(error))
+            return
+        if more:
+            self._next_upkeep = time.monotonic() + _MORE_UPKEEP_SECONDS
 
     async def _wait(self, delay: float) -> float:
         """Wait for `delay` seconds or the stop; gives the next delay."""

@@ -27,6 +27,9 @@ from schemas.placement import home_partition
 from schemas.timestamps import to_datetime, to_rfc3339
 from schemas.topics import MAX_EVENT_BYTES
 
+_LAST_MILLIS: Final = 253_402_300_799_000
+"""The end of the year 9999."""
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -46,6 +49,7 @@ class EventColumns(NamedTuple):
     partition: int
     record_offset: int
     idx: int
+    received_at: datetime
     id: str
     service: str
     level: str
@@ -56,7 +60,6 @@ class EventColumns(NamedTuple):
     span_id: str | None
     host: str | None
     environment: str | None
-    received_at: datetime
 
 
 class LinkColumns(NamedTuple):
@@ -143,6 +146,14 @@ def analysis_row(record: Record) -> dict[str, Any]:
     return _without_nul({name: getattr(analysis, name) for name in analysis.__struct_fields__}, record)
 
 
+def first_arrivals(rows: Iterable[EventColumns]) -> list[EventColumns]:
+    """Of the events with one id of one service only the first."""
+    first: dict[tuple[str, str], EventColumns] = {}
+    for row in rows:
+        first.setdefault((row.id, row.service), row)
+    return list(first.values())
+
+
 def correction_row(record: Record) -> dict[str, Any]:
     """The row of a record of `ops.analysis-corrections`, JSON-ready.
 
@@ -189,6 +200,11 @@ def _is_too_large(event: Event, record: Record) -> bool:
     return len(record.value or b"") > MAX_EVENT_BYTES and len(encode_events([event])) > MAX_EVENT_BYTES
 
 
+def _received_at(record: Record) -> datetime:
+    """When the broker took it into the log; a clock that is far off is brought back to where times can be written."""
+    return to_datetime(max(0, min(record.timestamp, _LAST_MILLIS)) * 1_000)
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
@@ -198,6 +214,7 @@ def _event_row(record: Record, index: int, event: Event, tidy: Callable[[Any], A
         record.partition,
         record.offset,
         index,
+        _received_at(record),
         clean(event.id),
         clean(event.service),
         event.level,
@@ -208,7 +225,6 @@ def _event_row(record: Record, index: int, event: Event, tidy: Callable[[Any], A
         _optional(event.span_id),
         _optional(event.host),
         _optional(event.environment),
-        to_datetime(record.timestamp * 1_000),
     )
 
 

@@ -25,12 +25,21 @@ SAVE_OFFSETS: Final = """
     WHERE o.topic = w.topic AND o.partition = w.partition
 """
 
+# Of one (id, service) the first is kept. No index can refuse the second across partitions, so each is looked up. Nobody
+# writes one meanwhile: a service's events lie in one partition of the log, whose offsets this transaction has locked.
+# LIMIT keeps the planner to one look into the index for each.
 INSERT_EVENTS: Final = """
-    INSERT INTO events (partition, record_offset, idx, id, service, level, message, event_time,
-                        attributes, trace_id, span_id, host, environment, received_at)
-    SELECT * FROM unnest($1::int[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::timestamptz[], $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[],
-                         $14::timestamptz[])
+    INSERT INTO events (partition, record_offset, idx, received_at, id, service, level, message, event_time,
+                        attributes, trace_id, span_id, host, environment)
+    SELECT w.*
+    FROM unnest($1::int[], $2::bigint[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::timestamptz[], $10::jsonb[], $11::text[], $12::text[], $13::text[], $14::text[])
+         AS w (partition, record_offset, idx, received_at, id, service, level, message, event_time,
+               attributes, trace_id, span_id, host, environment)
+    LEFT JOIN LATERAL (
+        SELECT true AS known FROM events e WHERE e.id = w.id AND e.service = w.service LIMIT 1
+    ) k ON true
+    WHERE k.known IS NULL
     ON CONFLICT DO NOTHING
 """
 
@@ -87,6 +96,14 @@ UPDATE_INCIDENTS: Final = f"""
     RETURNING i.id, i.key, i.merged_into
 """  # noqa: S608 - put together from the constants above
 
+# Given once and kept: a rebuild of the view finds them here.
+GIVE_IDS: Final = """
+    INSERT INTO incident_ids (key, id)
+    SELECT w.key, (SELECT COALESCE(max(id), 0) FROM incident_ids) + row_number() OVER (ORDER BY w.created_at, w.key)
+    FROM jsonb_to_recordset($1::jsonb) AS w (key text, created_at timestamptz)
+    WHERE NOT EXISTS (SELECT FROM incident_ids n WHERE n.key = w.key)
+"""
+
 INSERT_INCIDENTS: Final = f"""
     INSERT INTO incidents (
         id, key, version, service, rule, record_status, event_count, first_event_at, last_event_at, created_at,
@@ -94,14 +111,14 @@ INSERT_INCIDENTS: Final = f"""
         severity_floor, previous_key, merged_into, shadow, category, severity, summary, recommended_actions,
         analysis_status, correction_id)
     SELECT
-        (SELECT COALESCE(max(id), 0) FROM incidents) + row_number() OVER (ORDER BY w.created_at, w.key),
-        w.key, w.version, w.service, w.rule, w.record_status, w.event_count, w.first_event_at, w.last_event_at,
+        n.id, w.key, w.version, w.service, w.rule, w.record_status, w.event_count, w.first_event_at, w.last_event_at,
         w.created_at, w.updated_at, w.threshold, w.window_micros, w.lateness_micros, w.reason, w.partition, w.samples,
         w.timeline, w.minutes, w.severity_floor, w.previous_key, w.merged_into, w.shadow,
         COALESCE(c.category, a.category, 'other'), COALESCE(c.severity, LEAST(a.severity, w.severity_floor), 'P3'),
         COALESCE(a.summary, w.reason), COALESCE(a.recommended_actions, '{{}}'), COALESCE(a.analysis_status, 'pending'),
         c.change_id
     FROM {_INCIDENTS}
+    JOIN incident_ids n ON n.key = w.key
     LEFT JOIN analyses a ON a.incident_key = w.key
     {NEWEST.format(key="w.key")}
     WHERE NOT EXISTS (SELECT FROM incidents i WHERE i.key = w.key)
@@ -191,4 +208,32 @@ NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
 
 FORGET_CHANGES: Final = "DELETE FROM changes WHERE at < now() - make_interval(hours => $1)"
 
+UPKEEP_LOCK: Final = "SELECT pg_advisory_xact_lock(122584494601075)"
+
+PARTITIONS: Final = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'events'::regclass"
+
+# A link's event is gone when it lies below the first that is left of its partition, or below what was read of it where
+# none is left. A link that came before its event lies above.
+FORGET_LINKS: Final = """
+    WITH floors AS (
+        SELECT o.partition, COALESCE(
+            (SELECT min(e.record_offset) FROM events e WHERE e.partition = o.partition), o.next_offset) AS first
+        FROM consumer_offsets o WHERE o.topic = $1
+    )
+    DELETE FROM incident_events WHERE (partition, record_offset, idx) IN (
+        SELECT l.partition, l.record_offset, l.idx
+        FROM floors f JOIN incident_events l ON l.partition = f.partition AND l.record_offset < f.first
+        LIMIT $2
+    )
+"""
+
+# Held for as long as a materializer is connected; a rebuild looks whether anybody does.
+PRESENCE_LOCK: Final = "SELECT pg_advisory_lock_shared(122584494601076)"
+
+MATERIALIZERS: Final = """
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND mode = 'ShareLock' AND database = (
+        SELECT oid FROM pg_database WHERE datname = current_database()
+    ) AND (classid::bigint << 32) + objid::bigint = 122584494601076
+"""
 FORGET_MINUTES: Final = "DELETE FROM service_minutes WHERE minute < now() - make_interval(days => $1)"

@@ -1,7 +1,7 @@
 """A batch into PostgreSQL, in one transaction with its offsets, so that a repeat changes nothing."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import asyncpg
 
@@ -10,13 +10,8 @@ from query_api.database import connect
 from query_api.materializer import statements
 from query_api.materializer.batch import Batch, Source
 from query_api.materializer.rows import as_json, columns, term_rows
+from query_api.materializer.upkeep import keep_up
 from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED
-
-CHANGES_KEPT_HOURS: Final = 24
-"""How long a live reader may be away and still resume without a gap."""
-
-MINUTES_KEPT_DAYS: Final = 7
-"""How far back the counts by minute go: as far as `ops.events`, so that a view built anew has the same."""
 
 
 class Outrun(Exception):  # noqa: N818 - reads as what it is
@@ -60,11 +55,9 @@ class Store:
         for topic, count in batch.records.items():
             ROWS_MATERIALIZED.labels(topic).inc(count)
 
-    async def forget_what_is_old(self) -> None:
-        """Drop the changes that no live reader can ask for any more, and the counts by minute beyond their days."""
-        connection = await self._connected()
-        await connection.execute(statements.FORGET_CHANGES, CHANGES_KEPT_HOURS)
-        await connection.execute(statements.FORGET_MINUTES, MINUTES_KEPT_DAYS)
+    async def keep_up(self, retention_days: int) -> bool:
+        """Make and drop partitions and forget what is too old; gives whether there is more of it to do soon."""
+        return await keep_up(await self._connected(), retention_days)
 
     async def close(self) -> None:
         """Drop the connection; the next call makes a new one."""
@@ -74,7 +67,9 @@ class Store:
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._url)
+            connection = await connect(self._url)
+            await connection.execute(statements.PRESENCE_LOCK)
+            self._connection = connection
         return self._connection
 
 
@@ -123,6 +118,7 @@ async def _write_corrections(connection: asyncpg.Connection, batch: Batch) -> li
 async def _write_records(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
     rows = as_json(batch.incidents)
     updated = await connection.fetch(statements.UPDATE_INCIDENTS, rows)
+    await connection.execute(statements.GIVE_IDS, rows)
     inserted = await connection.fetch(statements.INSERT_INCIDENTS, rows)
     merged = [row["key"] for row in (*updated, *inserted) if row["merged_into"]]
     if merged:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import Header, Path, Request
+from fastapi import APIRouter, Header, Path, Request, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api import queries
@@ -24,7 +24,10 @@ IncidentId = Annotated[int, Path(description="The integer id of the incident.", 
 IfMatchHeader = Annotated[str | None, Header(description="The ETag that the change is based on.")]
 ActorHeader = Annotated[str | None, Header(alias="X-Actor", description="Who does it; shown in the timeline.")]
 
-NOT_FOUND: Final = problems(status_404="There is no incident 42")
+NOT_FOUND: Final = problems(
+    status_404="There is no incident 42",
+    status_422="incident_id: Input should be a valid integer, unable to parse string as an integer",
+)
 AWAY: Final = problems(status_503="The view is not there: the database cannot be reached; please try again")
 
 
@@ -80,6 +83,19 @@ def check_tag(row: IncidentRow, if_match: str | None) -> None:
     """Raise `Problem` 412 where the incident has changed since the request's maker read it."""
     if not matches(if_match, etag(row)):
         raise Problem(412, CHANGED_SINCE, headers={"ETag": etag(row)})
+
+
+def refuse_reading(routes: APIRouter, path: str, problem: Problem) -> None:
+    """Answer GET at `path` with `problem`: else the last part of the path would be taken for an incident's id."""
+
+    @routes.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)
+    async def refused() -> Response:
+        raise problem
+
+
+def whole(value: Any) -> Any:
+    """A number of a body: JSON knows no integers, and 1.0 is one to JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 async def json_body(request: Request) -> Any:

@@ -176,6 +176,7 @@ _REQUEST: Final[dict[str, Any]] = {
         "application/json": {
             "schema": {
                 "type": "object",
+                "anyOf": [{"required": ["category"]}, {"required": ["severity"]}],
                 "properties": {
                     "category": {"type": ["string", "null"], "enum": [*CATEGORIES, None]},
                     "severity": {"type": ["string", "null"], "enum": [*SEVERITIES, None]},

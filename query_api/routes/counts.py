@@ -1,18 +1,15 @@
 """How many incidents there are of each status and severity, in one look."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from msgspec.json import encode
-from sqlalchemy import func
-from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api.answers import COUNTS, CountsAnswer, problems, shown
 from query_api.database import Database
 from query_api.filters import IncidentFilter, incident_filter
-from query_api.models import IncidentRow
 from query_api.routes.common import AWAY
+from query_api.totals import by_status_and_severity
 from schemas.analysis import SEVERITIES
 from schemas.lifecycle import STATUSES
 
@@ -32,21 +29,15 @@ def router(database: Database) -> APIRouter:
     async def count_incidents(wanted: Annotated[IncidentFilter, Depends(incident_filter)]) -> Response:
         """Under the same filters as the list."""
         async with database.session() as session:
-            by_status = await _counts(session, wanted)
+            by_status = _every_kind(await by_status_and_severity(session, wanted))
         total = sum(sum(by_severity.values()) for by_severity in by_status.values())
         return Response(encode({"total": total, "by_status": by_status}), media_type="application/json")
 
     return routes
 
 
-async def _counts(session: AsyncSession, wanted: IncidentFilter) -> dict[str, dict[str, int]]:
-    row = IncidentRow
-    statement: Any = (
-        select(row.status, row.severity, func.count())
-        .where(*wanted.conditions)
-        .group_by(col(row.status), col(row.severity))
-    )
-    by_status = {status: dict.fromkeys(SEVERITIES, 0) for status in STATUSES}
-    for status, severity, count in (await session.exec(statement)).all():
+def _every_kind(found: list[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
+    by_status: dict[str, dict[str, int]] = {status: dict.fromkeys(SEVERITIES, 0) for status in STATUSES}
+    for status, severity, count in found:
         by_status[status][severity] = count
-    return by_status  # type: ignore[return-value]  # the names of statuses are text
+    return by_status

@@ -36,8 +36,8 @@ def router(database: Database) -> APIRouter:
         """Newest first by event time."""
         async with database.session() as session:
             found = await queries.events(session, wanted, part)
-        link = links(request.url, part, more=len(found) > part.limit)
-        return list_response([event_view(row, incident) for row, incident in found[: part.limit]], {"Link": link})
+        link = links(request.url, part, queries.rows_of(found), queries.EVENT_ORDER)
+        return list_response([event_view(*seen) for seen in found.rows], {"Link": link})
 
     @routes.get(
         "/{event_id}",

@@ -9,9 +9,10 @@ from query_api import queries
 from query_api.answers import DETAIL, INCIDENT, IncidentAnswer, IncidentDetailAnswer, problems, shown
 from query_api.database import Database
 from query_api.etag import etag
-from query_api.filters import IncidentFilter, incident_filter
+from query_api.filters import IncidentFilter, incident_filter, sort_columns
 from query_api.paging import Page, links, list_response, page
 from query_api.routes.common import AWAY, NOT_FOUND, IncidentId, found_incident
+from query_api.totals import Totals
 from query_api.views import incident_detail, incident_summary
 
 _EVENTS_SHOWN = 100
@@ -19,6 +20,7 @@ _EVENTS_SHOWN = 100
 
 def router(database: Database) -> APIRouter:
     """The routes that read incidents."""
+    totals = Totals()
     routes = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 
     @routes.get(
@@ -36,9 +38,9 @@ def router(database: Database) -> APIRouter:
     ) -> Response:
         """Newest first, unless `sort` says otherwise."""
         async with database.session() as session:
-            rows, total = await queries.incidents(session, wanted, part)
-        link = links(request.url, part, more=total > part.skip + part.limit)
-        return list_response([incident_summary(row) for row in rows], {"X-Total-Count": str(total), "Link": link})
+            found, total = await queries.incidents(session, totals, wanted, part)
+        link = links(request.url, part, found, sort_columns(wanted.sort))
+        return list_response([incident_summary(row) for row in found.rows], {"X-Total-Count": str(total), "Link": link})
 
     @routes.get(
         "/{incident_id}",
@@ -54,7 +56,7 @@ def router(database: Database) -> APIRouter:
                 row,
                 analysis=await queries.analysis(session, row.key),
                 corrections=await queries.corrections(session, row.key),
-                events=(await queries.events_of(session, row, Page(0, _EVENTS_SHOWN)))[:_EVENTS_SHOWN],
+                events=(await queries.events_of(session, row, Page(0, _EVENTS_SHOWN))).rows,
                 related=await queries.ids_of(session, (row.previous_key, row.merged_into)),
             )
         return Response(encode(detail), headers={"ETag": etag(row)}, media_type="application/json")

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from msgspec.json import encode
 
-from query_api.answers import PIPELINE, PipelineAnswer, shown
+from query_api.answers import LAG_HISTORY, PIPELINE, LagHistoryAnswer, PipelineAnswer, shown
 from query_api.pipeline import Pipeline
 
 
@@ -20,5 +20,15 @@ def router(pipeline: Pipeline) -> APIRouter:
     async def read_pipeline() -> Response:
         """Who is ready, how far consumers are behind, and what became of the events."""
         return Response(encode(await pipeline.look()), media_type="application/json")
+
+    @routes.get(
+        "/history",
+        response_model=list[LagHistoryAnswer],
+        summary="The lag of the last hour",
+        responses={200: shown(LAG_HISTORY, "As this process has seen it since it started, every 30 s.")},
+    )
+    async def read_history() -> Response:
+        """How far each consumer group was behind in each topic: records of all partitions, seconds of the worst."""
+        return Response(encode(pipeline.history()), media_type="application/json")
 
     return routes

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlmodel import col
 
@@ -11,7 +11,7 @@ from query_api.answers import Moment, problems, shown
 from query_api.database import Database
 from query_api.filters import EventFilter
 from query_api.models import EventRow
-from query_api.paging import Page, list_response, page
+from query_api.paging import Page, links, list_response, page
 from query_api.routes.common import AWAY
 from query_api.text import clean
 from query_api.views import placed_event_view
@@ -31,7 +31,7 @@ class PlacedEventAnswer(BaseModel):
     partition: int
     offset: Annotated[int, Field(description="Of its record in the partition of ops.events.")]
     index: Annotated[int, Field(description="In the record's array; 0 where the record is one event.")]
-    received_at: Annotated[Moment | None, Field(description="When its record was appended to the log.")]
+    received_at: Annotated[Moment, Field(description="When its record was appended to the log.")]
     incident_id: int | None
 
 
@@ -58,10 +58,14 @@ def router(database: Database) -> APIRouter:
         response_model=list[PlacedEventAnswer],
         summary="Events of one service with their places in the log",
         responses={200: shown([PLACED_EVENT], "A bare array, newest first by event time.")}
-        | problems(status_404="No event of service checkout is known")
+        | problems(
+            status_404="No event of service checkout is known",
+            status_422="limit: Input should be less than or equal to 1000",
+        )
         | AWAY,
     )
     async def service_events(
+        request: Request,
         service: Annotated[str, Path(examples=["user-service"])],
         part: Annotated[Page, Depends(page)],
         since: Annotated[MomentAsked, Query(description="At or after this time (RFC 3339 with offset).")] = None,
@@ -76,8 +80,10 @@ def router(database: Database) -> APIRouter:
         async with database.session() as session:
             of_service = col(EventRow.service) == name
             found = await queries.events(session, EventFilter((of_service, *bounds), None), part)
-            if not found and not await queries.events(session, EventFilter((of_service,), None), Page(0, 1)):
+            any_event = EventFilter((of_service,), None)
+            if not found.rows and not (await queries.events(session, any_event, Page(0, 1))).rows:
                 raise Problem(404, f"No event of service {name} is known")
-        return list_response([placed_event_view(row, incident) for row, incident in found[: part.limit]], {})
+        link = links(request.url, part, queries.rows_of(found), queries.EVENT_ORDER)
+        return list_response([placed_event_view(*seen) for seen in found.rows], {"Link": link})
 
     return routes

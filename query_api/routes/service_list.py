@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from query_api import service_rates
 from query_api.answers import SERVICE, ServiceAnswer, problems, shown
 from query_api.database import Database
-from query_api.paging import Page, links, list_response, page
+from query_api.paging import Page, Part, links, list_response, numbered_page
 from query_api.routes.common import AWAY
 from query_api.service_rates import ServiceFilter, service_filter, service_view, span_of
 
@@ -28,7 +28,7 @@ def router(database: Database) -> APIRouter:
     async def list_services(
         request: Request,
         wanted: Annotated[ServiceFilter, Depends(service_filter)],
-        part: Annotated[Page, Depends(page)],
+        part: Annotated[Page, Depends(numbered_page)],
     ) -> Response:
         """Every service that has sent events, with its events by minute and level: of the last hour, if not told."""
         span = span_of(wanted, part, datetime.now(UTC))
@@ -38,7 +38,8 @@ def router(database: Database) -> APIRouter:
             by_minute = await service_rates.minutes(session, names, span)
             active = await service_rates.active_incidents(session, names)
         found = [service_view(row, by_minute.get(row.service, []), active.get(row.service, [])) for row in rows]
-        link = links(request.url, part, more=total > part.skip + part.limit)
+        listed = Part(list(rows), before=part.skip > 0, after=total > part.skip + part.limit)
+        link = links(request.url, part, listed, ())
         return list_response(found, {"X-Total-Count": str(total), "Link": link})
 
     return routes

@@ -10,7 +10,7 @@ from msgspec.json import encode
 from query_api import queries
 from query_api.answers import SIMILAR, SimilarAnswer, problems, shown
 from query_api.database import Database
-from query_api.routes.common import AWAY, NOT_FOUND, IncidentId, found_incident, json_body
+from query_api.routes.common import AWAY, NOT_FOUND, IncidentId, found_incident, json_body, refuse_reading, whole
 from query_api.similarity.search import similar
 from query_api.similarity.terms import MAX_TEXTS, terms_of
 from query_api.text import clean
@@ -56,7 +56,7 @@ def router(database: Database) -> APIRouter:
         response_model=SimilarAnswer,
         summary="Past incidents with similar messages",
         openapi_extra={"requestBody": _REQUEST},
-        responses=found | problems(status_422="Expected `array` of length >= 1 - at `$.texts`") | AWAY,
+        responses=found | _PROBLEMS | AWAY,
     )
     async def similar_to_messages(request: Request) -> Response:
         """For messages at hand, as a line of a log."""
@@ -65,6 +65,7 @@ def router(database: Database) -> APIRouter:
             terms = terms_of(wanted.texts)
             return _answer(await similar(session, terms, clean(wanted.service), clean(wanted.exclude), wanted.limit))
 
+    refuse_reading(routes, "/similar", Problem(405, "Messages are sent here, with POST", headers={"Allow": "POST"}))
     return routes
 
 
@@ -75,7 +76,8 @@ def requested(body: Any) -> Wanted:
         Problem: 422 where it is not in the form that the documentation gives.
     """
     try:
-        return msgspec.convert(body, Wanted)
+        limited = isinstance(body, dict) and "limit" in body
+        return msgspec.convert(body | {"limit": whole(body["limit"])} if limited else body, Wanted)
     except msgspec.ValidationError as error:
         raise Problem(422, f"{error}: give texts, and optionally service, exclude (a key) and limit") from error
 
@@ -84,6 +86,11 @@ def _answer(found: Any) -> Response:
     return Response(encode(found), media_type="application/json")
 
 
+_PROBLEMS: Final = problems(
+    status_400="The body is not JSON: JSON is malformed: invalid character (byte 0)",
+    status_413="The body is larger than 65536 bytes",
+    status_422="Expected `array` of length >= 1 - at `$.texts`",
+)
 _NAME: Final = {"type": "string", "maxLength": 100}
 _REQUEST: Final[dict[str, Any]] = {
     "required": True,

@@ -1,19 +1,14 @@
-"""Changing an incident's status: a record in Kafka first, then what the view shows until the processor confirms it."""
+"""Changing the status of one incident."""
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from query_api.answers import CHANGED, StatusAnswer, problems, shown
-from query_api.database import Database, DatabaseAway, execute
+from query_api.database import Database
 from query_api.etag import etag
-from query_api.materializer.statements import NOTIFY, WRITER_LOCK
-from query_api.models import IncidentRow
 from query_api.publisher import Publisher
-from query_api.queries import MAX_ID
 from query_api.routes.common import (
     AWAY,
     CHANGED_SINCE,
@@ -22,34 +17,14 @@ from query_api.routes.common import (
     ActorHeader,
     IfMatchHeader,
     IncidentId,
-    active_record,
     actor,
-    check_tag,
     json_body,
     note_of,
 )
-from query_api.views import verdict_of
+from query_api.status_change import WantedChange, make_change
 from runtime.problem import Problem
-from schemas.identity import uuid7
-from schemas.lifecycle import STATUSES, Status, is_allowed, refusal
-from schemas.status_change import StatusChange
-from schemas.timestamps import now_micros
-from schemas.topics import INCIDENT_STATUS
+from schemas.lifecycle import STATUSES, Status
 from schemas.verdict import GIVEN_WITH, VERDICTS, Verdict
-
-log = structlog.get_logger(__name__)
-
-_ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(1869640563, :id)"  # "ops" and "s", then the incident
-
-# Not where the record that confirms it was quicker than this statement.
-_MARK: Final = """
-    WITH marked AS (
-        UPDATE incidents SET pending_status = :status, pending_change_id = :change_id
-        WHERE id = :id AND NOT timeline @> jsonb_build_array(jsonb_build_object('change_id', CAST(:change_id AS text)))
-        RETURNING id
-    )
-    INSERT INTO changes (incident_id, kind) SELECT id, 'status' FROM marked
-"""
 
 
 def router(database: Database, publisher: Publisher) -> APIRouter:
@@ -62,8 +37,8 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         summary="Change the status",
         openapi_extra={"requestBody": _REQUEST},
         responses={200: shown(CHANGED, "Made, and kept by Kafka; setting the present status changes nothing.")}
-        | _PROBLEMS
         | NOT_FOUND
+        | _PROBLEMS
         | AWAY,
     )
     async def change_status(
@@ -75,26 +50,12 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         """Steps may be skipped forwards; `resolved` may be reopened; `closed` is final."""
         body = await json_body(request)
         wanted, note = requested(body)
-        change = _Change(wanted, note, actor(x_actor), if_match, verdict_in(body, wanted))
-        row = await _change(database, publisher, incident_id, change)
+        change = WantedChange(wanted, note, actor(x_actor), if_match, verdict=verdict_in(body, wanted))
+        row = await make_change(database, publisher, incident_id, change)
         content = {"message": CHANGED["message"], "incident_id": incident_id, "new_status": wanted}
         return JSONResponse(content, headers={"ETag": etag(row)})
 
     return routes
-
-
-class _Change:
-    """What a request asks for."""
-
-    def __init__(
-        self, status: Status, note: str | None, by: str, if_match: str | None, verdict: Verdict | None = None
-    ) -> None:
-        self.status, self.note, self.by, self.if_match, self.verdict = status, note, by, if_match, verdict
-        self.id = uuid7()
-
-    def is_news(self, row: IncidentRow) -> bool:
-        """Whether it changes anything."""
-        return row.status != self.status or self.verdict not in (None, verdict_of(row.timeline))
 
 
 def requested(body: Any) -> tuple[Status, str | None]:
@@ -127,67 +88,20 @@ def verdict_in(body: dict[str, Any], status: Status) -> Verdict | None:
     return verdict
 
 
-async def _change(database: Database, publisher: Publisher, incident_id: int, change: _Change) -> IncidentRow:
-    published: IncidentRow | None = None
-    try:
-        async with database.session() as session:
-            await execute(session, _ONE_AT_A_TIME, id=max(0, min(incident_id, MAX_ID)))
-            row = await active_record(session, incident_id)
-            _check(row, change)
-            if change.is_news(row):
-                await publisher.publish(INCIDENT_STATUS, row.partition, row.service, _record(row, change))
-                published = row
-                await _mark(session, row, change)
-    except DatabaseAway as away:
-        if published is None:
-            raise
-        # Kafka has it and the processor will apply it: the view follows by itself.
-        log.warning("status_change_not_marked", incident=incident_id, why=str(away))
-        row = published
-    return row
-
-
-def _check(row: IncidentRow, change: _Change) -> None:
-    check_tag(row, change.if_match)
-    present = cast("Status", row.status)  # the records that brought it were checked when they were decoded
-    if not is_allowed(present, change.status):
-        raise Problem(409, refusal(present, change.status))
-
-
-def _record(row: IncidentRow, change: _Change) -> StatusChange:
-    return StatusChange(
-        change_id=change.id,
-        incident_key=row.key,
-        service=row.service,
-        to_status=change.status,
-        actor=change.by,
-        at=now_micros(),
-        note=change.note,
-        verdict=change.verdict,
-    )
-
-
-async def _mark(session: AsyncSession, row: IncidentRow, change: _Change) -> None:
-    await execute(session, WRITER_LOCK)
-    await execute(session, _MARK, id=row.id, status=change.status, change_id=change.id)
-    await execute(session, NOTIFY)
-    session.expunge(row)
-    row.status, row.pending_change_id = change.status, change.id
-
-
+STATUS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": {"type": "string", "enum": list(STATUSES)},
+        "note": NOTE_SCHEMA,
+        "verdict": {"type": ["string", "null"], "enum": [*VERDICTS, None]},
+    },
+}
 _REQUEST: Final[dict[str, Any]] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["status"],
-                "properties": {
-                    "status": {"type": "string", "enum": list(STATUSES)},
-                    "note": NOTE_SCHEMA,
-                    "verdict": {"type": ["string", "null"], "enum": [*VERDICTS, None]},
-                },
-            },
+            "schema": STATUS_SCHEMA,
             "example": {"status": "investigating", "note": "looking at the pool"},
         }
     },
@@ -196,5 +110,6 @@ _PROBLEMS: Final = problems(
     status_400="Status is required in request body",
     status_409="The incident is closed, which is final; open a new one instead",
     status_412=CHANGED_SINCE,
+    status_422="note: expected a string of at most 4000 characters",
     status_413="The body is larger than 65536 bytes",
 )

@@ -228,7 +228,7 @@ def test_several_incidents_are_changed_at_once(page: Page, stage: Stage) -> None
     page.get_by_role("button", name="Change status").click()
 
     expect(page.get_by_role("alert")).to_contain_text("1 of 2 incidents was set to resolved")
-    expect(page.get_by_role("alert")).to_contain_text("#2 was not changed: it is closed by now")
+    expect(page.get_by_role("alert")).to_contain_text("#2 was not changed: The incident is closed by now")
     expect(page.locator("#incident-1 .status")).to_have_text("resolved")
     expect(page.locator("#incident-3 .status")).to_have_text("open")
     assert stage.api.incidents[1]["timeline"][-1]["note"] == "one cause"

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,26 @@ def test_a_file_is_sent_both_ways(up: UpProcess, tmp_path: Path) -> None:
 
     for via in ("http", "kafka"):
         wait_until(lambda via=via: counts(via) == {"s0": 10, "s1": 10, "s2": 10}, what=f"the incidents via {via}")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("client", [(sys.executable, "older_client.py"), ("sh", "older_client.sh")], ids=" ".join)
+def test_clients_of_the_older_system_run_unchanged(up: UpProcess, client: tuple[str, str]) -> None:
+    """The Python and curl snippets of the older system's users: a bare list, small ids, the same sentences."""
+    program, script = client
+    done = subprocess.run(
+        [program, Path(__file__).with_name(script), up.url], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_view_is_rebuilt_while_the_pipeline_runs(up: UpProcess) -> None:
+    """`rebuild-view` finds the database of `up`, shows how far it is, and every incident has its id again."""
+    before = {incident["key"]: incident["id"] for incident in up.get("/api/v1/incidents?limit=1000")}
+    done = up.command("rebuild-view", "--yes", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["by_running_materializer"]
+    assert "filling the view: " in done.stderr
+    assert {incident["key"]: incident["id"] for incident in up.get("/api/v1/incidents?limit=1000")} == before
 
 
 @pytest.mark.parametrize("arguments", [("lag",), ("topics",), ("incidents", "list"), ("dlq", "list")])

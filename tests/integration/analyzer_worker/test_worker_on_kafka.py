@@ -391,6 +391,32 @@ async def test_one_failure_is_told_to_all_that_ask_the_same(
     assert sorted(last.cost_usd for last in lasts)[-2:] == [0.0, pytest.approx(2 * (1_000 * 2e-6 + 100 * 8e-6))]
 
 
+async def test_who_waits_for_anothers_answer_holds_up_nobody(
+    with_model: Settings, server: OpenAIServer, database_url: str, producer: AIOKafkaProducer, analyses: Analyses
+) -> None:
+    """Of two calls at a time one is free while incidents with the same messages wait for the answer to the other."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def late_about_zithers(body: dict[str, object]) -> Answer:
+        if "zithers" in json.dumps(body):
+            asked.set()
+            may_answer.wait(WAIT)
+        return honest(body)
+
+    server.behaviour = late_about_zithers
+    async with working(with_model.model_copy(update={"database_url": database_url, "llm_max_concurrency": 2})):
+        alike = [await publish_incident(producer, *[f"{POOL}: {n} of 50 for zithers"] * 5) for n in range(5)]
+        await asyncio.to_thread(asked.wait, WAIT)
+        for incident in alike:
+            await analyses.of(incident)
+        other = await publish_incident(producer, *[f"{POOL}: 7 of 50 for trombones"] * 5)
+        answered = (await analyses.of(other, 2))[-1]
+        may_answer.set()
+        shared = [(await analyses.of(incident, 2))[-1].shared_with for incident in alike]
+    assert (answered.analysis_status, answered.shared_with) == ("done", None)
+    assert shared.count(None) == 1
+
+
 async def test_a_storm_keeps_to_its_budget(  # noqa: PLR0917 - all of them are needed
     broker: Broker,
     with_model: Settings,

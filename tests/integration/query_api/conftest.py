@@ -96,7 +96,8 @@ async def serve(view_url: str) -> AsyncIterator[Serve]:
 
 @asynccontextmanager
 async def _served(settings: Settings, options: dict[str, Any]) -> AsyncIterator[httpx2.AsyncClient]:
-    http = server(create_app(settings, **options), settings, 0)
+    make = options.pop("make", create_app)
+    http = server(make(settings, **options), settings, 0)
     serving = asyncio.create_task(http.serve())
     await eventually(lambda: has_started(http), what="the start of the API")
     port = http.servers[0].sockets[0].getsockname()[1]

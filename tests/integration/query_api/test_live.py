@@ -1,6 +1,7 @@
 """Server-sent events: one per change, resumed without a gap, ended quickly."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from query_api.database import Database, connect
 from query_api.live import Listener, Live
 from runtime.health import server
 from runtime.settings import Settings
+from tests.integration.query_api.conftest import Serve, _served
 from tests.integration.query_api.running import has_started
 from tests.support.waiting import eventually
 from tests.unit.query_api.view_records import Fill, Log, Rows, analysis, incident
@@ -165,6 +167,63 @@ async def test_slow_reader_is_dropped_and_others_are_not(view_url: str, fill: Fi
         await connection.close()
         await live.stop()
         await database.close()
+
+
+async def test_five_hundred_open_streams(serve: Serve, view_settings: Settings, fill: Fill) -> None:
+    """One process serves them all: each gets every change, and nothing is left of them when their clients are gone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4_096)), hard))  # both ends are in this process
+    api = await serve(view_settings)
+    await _ready(api)
+    port = api.base_url.port
+    assert port is not None
+    async with asyncio.timeout(60):
+        streams = await asyncio.gather(*(_raw_stream(port) for _ in range(500)))
+        log = Log()
+        for number in range(3):
+            log.incidents(incident(f"k{number}"))
+            await fill(log)
+        seen = await asyncio.gather(*(_raw_keys(reader, 3) for reader, _ in streams))
+        for _, writer in streams:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for _, writer in streams), return_exceptions=True)
+        assert (await api.get("/health")).status_code == 200
+
+    assert seen == [["k0", "k1", "k2"]] * 500
+
+
+async def _raw_stream(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert b"200" in await reader.readline()
+    await reader.readuntil(b": connected")
+    return reader, writer
+
+
+async def _raw_keys(reader: asyncio.StreamReader, count: int) -> list[str]:
+    keys: list[str] = []
+    while len(keys) < count:
+        line = await reader.readline()
+        if line.startswith(b"data: "):
+            keys.append(msgspec.json.decode(line.removeprefix(b"data: "))["key"])
+    return keys
+
+
+async def test_resume_after_the_api_was_started_anew(view_settings: Settings, fill: Fill) -> None:
+    """Changes made while no API runs at all are told to whoever comes back with the last id."""
+    log = Log()
+    last = None
+    for round_ in range(3):
+        async with _served(view_settings, {}) as api:
+            await _ready(api)
+            async with _following(api, last) as events:
+                log.incidents(incident(f"open-{round_}"))
+                await fill(log)
+                seen = await _take(events, 1 if last is None else 2)
+                last = seen[-1].id
+        assert [event.key for event in seen] == [f"away-{round_ - 1}"] * bool(round_) + [f"open-{round_}"]
+        log.incidents(incident(f"away-{round_}"))
+        await fill(log)
 
 
 async def _knows_its_end(live: Live) -> bool:

@@ -14,16 +14,19 @@ from deploy.brokers.base import Broker
 from deploy.brokers.embedded import DEFECTS, EmbeddedBroker
 from deploy.postgres import EmbeddedPostgres
 from query_api.materializer.consumer import GROUP, Materializer
-from query_api.migrate import migrate
+from query_api.migrate import empty_view, migrate
+from query_api.rebuild import rebuild
 from runtime.kafka import make_consumer, make_producer
 from runtime.settings import Settings
 from schemas.codec import encode
+from schemas.correction import Correction
+from schemas.incident import AttachedEvent, IncidentEvents
 from schemas.placement import home_partition
-from schemas.topics import EVENTS, INCIDENTS
+from schemas.topics import ANALYSES, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
 from tests.integration.query_api.running import materializing
 from tests.support.brokers import both_brokers
 from tests.support.waiting import eventually
-from tests.unit.query_api.view_records import Rows, event, incident
+from tests.unit.query_api.view_records import START, Rows, analysis, event, incident
 
 pytestmark = both_brokers
 
@@ -211,3 +214,66 @@ async def test_refused_value_does_not_stop_the_rest(settings: Settings, producer
             return len(await rows("SELECT FROM incidents WHERE service = 'refused'")) == 2
 
         await eventually(arrived, what="the other two")
+
+
+async def test_rebuilt_view_is_the_same_with_the_same_ids(
+    settings: Settings, producer: AIOKafkaProducer, rows: Rows
+) -> None:
+    """Filled by the running materializer or else by the rebuild; a lost database gets ids in the topic's order."""
+    services = [f"rebuilt-{number}" for number in range(5)]
+    tables = (
+        "incidents", "events", "incident_counts", "incident_days", "analyses", "incident_events", "services",
+        "service_minutes", "corrections", "incident_terms",
+    )  # fmt: skip
+    progress: list[tuple[int, int]] = []
+
+    def watch(_: str, done: int, total: int) -> None:
+        progress.append((done, total))
+
+    async def contents() -> list[Any]:
+        # What was counted and is gone again may stand there as 0.
+        kept = "to_jsonb(t)->>'incidents' IS DISTINCT FROM '0'"
+        return [await rows(f"SELECT * FROM {table} t WHERE {kept} ORDER BY t::text") for table in tables]
+
+    async with materializing(settings) as materializer:
+        for service in services:
+            await _send(producer, service, range(3))
+        await _send_what_belongs_to(producer, "rebuilt-0")
+        await eventually(lambda: _rebuilt_are_there(rows), what="the first filling")
+        # As an interleaving that no reading of the topics would give.
+        await rows("UPDATE incident_ids SET id = id + 1000 WHERE key IN ('rebuilt-1', 'rebuilt-3')")
+        await rows("UPDATE incidents i SET id = n.id FROM incident_ids n WHERE n.key = i.key")
+        before = await contents()
+        assert all(before), dict(zip(tables, map(len, before), strict=True))
+        by_the_running = await rebuild(settings, watch)
+        assert await contents() == before
+        assert await materializer.database_check() is None
+    by_itself = await rebuild(settings, watch)
+    assert await contents() == before
+
+    assert (by_the_running.by_running_materializer, by_itself.by_running_materializer) == (True, False)
+    assert by_itself.numbered == 0
+    assert progress[-1][0] == progress[-1][1] > 0
+
+    await empty_view(settings.database_url)
+    lost = await rebuild(settings, watch)
+    expected = await rows("SELECT key FROM incidents ORDER BY created_at, key")
+    assert await rows("SELECT key FROM incidents ORDER BY id") == expected
+    assert lost.numbered >= len(expected) > 0  # a record that PostgreSQL refuses has its number all the same
+
+
+async def _send_what_belongs_to(producer: AIOKafkaProducer, service: str) -> None:
+    home = home_partition(service, 3)
+    links = IncidentEvents(service, service, home, [AttachedEvent(0, 0, START)])
+    correction = Correction(change_id="c1", incident_key=service, actor="ada", at=START, severity="P1")
+    for topic, record in ((INCIDENT_EVENTS, links), (ANALYSES, analysis(service)), (CORRECTIONS, correction)):
+        await producer.send_and_wait(topic, encode(record), service.encode(), home)
+
+
+async def _rebuilt_are_there(rows: Rows) -> bool:
+    corrected = await rows("SELECT FROM incidents WHERE key = 'rebuilt-0' AND severity = 'P1' AND summary LIKE 'The%'")
+    if not corrected or not await rows("SELECT FROM incident_events"):
+        return False
+    events = await rows("SELECT FROM events WHERE service LIKE 'rebuilt-%'")
+    incidents = await rows("SELECT FROM incidents WHERE service LIKE 'rebuilt-%' AND version = 3")
+    return len(events) == 15 and len(incidents) == 5

@@ -28,8 +28,13 @@ async def test_migrations_make_what_the_models_say(view_url: str) -> None:
 
 
 def _differences(connection: Connection) -> list[Any]:
-    found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), METADATA)
+    options = {"compare_type": True, "include_name": _is_no_partition}
+    found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), METADATA)
     return found
+
+
+def _is_no_partition(name: str | None, kind: str, _: Any) -> bool:
+    return kind != "table" or not str(name).startswith("events_")
 
 
 async def test_many_at_once(database_url: str) -> None:
@@ -86,8 +91,9 @@ async def test_events_of_before_are_counted_when_counting_begins(view_url: str, 
     """A view from before migration 0003 has its services, and the counts of the last days, from the first moment."""
     await rows(
         """
-        INSERT INTO events (partition, record_offset, idx, id, service, level, message, event_time)
-        SELECT 0, n, 0, 'e' || n, 'cart', 'ERROR', 'm', now() - make_interval(days => n) FROM generate_series(0, 8) n
+        INSERT INTO events (partition, record_offset, idx, id, service, level, message, event_time, received_at)
+        SELECT 0, n, 0, 'e' || n, 'cart', 'ERROR', 'm', now() - make_interval(days => n), now()
+        FROM generate_series(0, 8) n
         """
     )
     engine = _engine(view_url)

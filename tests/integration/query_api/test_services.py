@@ -105,7 +105,7 @@ async def test_old_minutes_are_forgotten_and_services_stay(
 ) -> None:
     """Counts by minute are kept for days, the list of services for ever."""
     del three
-    await store.forget_what_is_old()
+    await store.keep_up(7)
 
     assert await rows("SELECT FROM service_minutes") == []
     assert len(await _get(api, "")) == 3

@@ -1,22 +1,32 @@
 """What people change: acknowledged by Kafka before the answer, shown at once, and there after a rebuild of the view."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import httpx
 import httpx2
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from ingest_gateway.app import create_app as create_gateway
+from ops_assist.front_door import FrontDoor, join
+from query_api.app import create_app
 from runtime.kafka import make_consumer, make_producer
 from runtime.settings import Settings
 from schemas.codec import decode_analysis_request, decode_correction, decode_status_change, encode
 from schemas.correction import Correction
 from schemas.incident import Change, Incident
+from schemas.lifecycle import is_allowed
 from schemas.placement import home_partition
 from schemas.status_change import StatusChange
 from schemas.topics import ANALYSES, ANALYSIS_REQUESTS, CORRECTIONS, INCIDENT_STATUS, INCIDENTS
+from stream_processor.explain.app import create_app as create_explain
+from stream_processor.verify.app import create_app as create_verify
 from tests.integration.query_api.conftest import Serve
 from tests.integration.query_api.running import materializing
 from tests.support.waiting import eventually
@@ -256,6 +266,108 @@ async def test_without_kafka_nothing_changes(pipeline: Pipeline, serve: Serve, s
     assert [(a.status_code, a.headers["retry-after"]) for a in (change, request)] == [(503, "5")] * 2
     assert "nothing was changed" in change.json()["detail"]
     assert (await pipeline.detail())["status"] == "open"
+
+
+async def test_of_many_changes_at_once_none_is_lost(pipeline: Pipeline) -> None:
+    """Without If-Match they take turns: each is in Kafka or refused by the rules, and the last one made is shown."""
+    wanted = ["investigating", "resolved", "open", "investigating", "resolved", "open", "resolved", "investigating"]
+
+    answers = await asyncio.gather(*(pipeline.patch(status) for status in wanted))
+
+    made = await pipeline.changes()
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    steps = ["open", *(change.to_status for change in made)]
+    assert all(is_allowed(before, after) and before != after for before, after in pairwise(steps))
+    done = [status for status, answer in zip(wanted, answers, strict=True) if answer.status_code == 200]
+    repeated = len(done) - len(made)  # those that found the status that they wanted
+    assert repeated >= 0
+    assert set(steps[1:]) <= set(done)
+    assert (await pipeline.detail())["status"] == steps[-1]
+
+
+async def test_change_of_many_tells_what_became_of_each(pipeline: Pipeline) -> None:
+    """207 where some cannot be changed, each with its own answer; what could be is in Kafka, with note and actor."""
+    closed = f"{pipeline.key}-closed"
+    await pipeline.publish(incident(closed, status="closed", partition=HOME))
+
+    async def listed() -> int:
+        found = (await pipeline.api.get("/api/v1/incidents?limit=1000")).json()
+        return next((item["id"] for item in found if item["key"] == closed), 0)
+
+    other = await eventually(listed, what="the other incident")
+    body = {"ids": [pipeline.id, other, 99_999, pipeline.id], "status": "resolved", "note": "all at once"}
+    answer = await pipeline.api.patch("/api/v1/incidents/status", json=body, headers={"X-Actor": "ada"})
+    again = await pipeline.api.patch("/api/v1/incidents/status", json=body | {"ids": [pipeline.id]})
+
+    (change,) = await pipeline.changes()
+    assert (change.to_status, change.note, change.actor) == ("resolved", "all at once", "ada")
+    assert (answer.status_code, answer.json()) == (207, {
+        "changed": 1, "failed": 2, "results": [
+            {"incident_id": pipeline.id, "status": 200, "new_status": "resolved"},
+            {"incident_id": other, "status": 409,
+             "detail": "The incident is closed, which is final; open a new one instead"},
+            {"incident_id": 99_999, "status": 404, "detail": "There is no incident 99999"},
+        ],
+    })  # fmt: skip
+    assert (again.status_code, again.json()["changed"], again.json()["failed"]) == (200, 1, 0)
+
+
+async def test_change_of_many_leaves_what_was_changed_since_it_was_seen(pipeline: Pipeline) -> None:
+    """412 for an incident that has another status than the one that the person chose it with; nothing is written."""
+    body = {"ids": [pipeline.id], "status": "closed", "seen": {str(pipeline.id): "investigating"}}
+    outrun = await pipeline.api.patch("/api/v1/incidents/status", json=body)
+    refused = await pipeline.api.patch("/api/v1/incidents/status", json=body | {"seen": ["open"]})
+    before = await pipeline.changes()
+    made = await pipeline.api.patch("/api/v1/incidents/status", json=body | {"seen": {str(pipeline.id): "open"}})
+
+    detail = "The incident is open by now; it was investigating when you chose it"
+    assert outrun.json()["results"] == [{"incident_id": pipeline.id, "status": 412, "detail": detail}]
+    assert (refused.status_code, refused.json()["detail"].partition(":")[0], before) == (422, "seen", [])
+    assert (made.status_code, (await pipeline.detail())["status"]) == (200, "closed")
+
+
+def _front_door(settings: Settings) -> FrontDoor:
+    query = create_app(settings, analyze_seconds=0.01)
+    explain, verify = (create(settings, httpx.ASGITransport(query)) for create in (create_explain, create_verify))
+    return join(settings, gateway=create_gateway(settings), query=query, explain=explain, verify=verify)
+
+
+# Which cursors and tags were given out, that two times are at most a day apart, that levels come in any case, that a
+# body is what Content-Encoding says, how large it may be (413), and that GET takes "batch" for an event. Their
+# tests are their own.
+_WHAT_NO_SCHEMA_SAYS = """
+[parameters]
+"query.cursor" = ""
+"header.if-match" = "*"
+[checks]
+negative_data_rejection.expected-statuses = ["400", "404", "405", "409", "412", "413", "415", "422"]
+[[operations]]
+include-path = ["/api/v1/services", "/api/v1/events", "/api/v1/events/batch"]
+checks.positive_data_acceptance.enabled = false
+[[operations]]
+include-path = "/api/v1/events/batch"
+checks.allow_header_conformance.enabled = false
+phases.examples.enabled = false  # NDJSON, which it cannot write; the gateway's own tests send them
+"""
+
+
+async def test_whatever_the_document_allows_is_answered_as_it_says(
+    pipeline: Pipeline, serve: Serve, settings: Settings, tmp_path: Path
+) -> None:
+    """Schemathesis sends valid and invalid requests made from the OpenAPI document: no 5xx, nothing undocumented."""
+    api = await serve(settings, make=_front_door)
+    await eventually(lambda: _is_ready(api), what="Kafka behind the API")
+    (tmp_path / "schemathesis.toml").write_text(_WHAT_NO_SCHEMA_SAYS)
+    options = ["--seed=5", "--max-examples=8", "--generation-database=none", "--no-color", "--workers=1"]
+    run = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{api.base_url}/openapi.json", *options),
+        *("--exclude-path=/api/v1/incidents/stream", "--exclude-path=/metrics", "--phases=examples,coverage,fuzzing"),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=tmp_path,
+    )  # fmt: skip
+    output, _ = await run.communicate()
+
+    assert run.returncode == 0, output.decode()[:6_000]
+    assert pipeline.id
 
 
 async def test_a_correction_is_kept_beside_the_analysis(pipeline: Pipeline) -> None:

@@ -66,7 +66,7 @@ def test_java_release_is_read_from_its_version_text(text: str, major: int | None
 def test_fetched_jars_are_kept_and_not_fetched_again(maven: Path) -> None:
     """The second call runs no Maven."""
     _write(maven, 'echo good > "$out/a.jar"', f'echo run >> "{maven}.runs"')
-    assert fetch_jars() == fetch_jars() == cache_dir() / "libs"
+    assert fetch_jars() == fetch_jars() == next(cache_dir().glob("libs-*"))
     assert Path(f"{maven}.runs").read_text() == "run\n"
 
 
@@ -93,7 +93,7 @@ def test_interrupted_fetch_is_cleared_away(maven: Path) -> None:
     (cache_dir() / "fetch-killed" / "libs").mkdir(parents=True)
     _write(maven, 'echo good > "$out/a.jar"')
     fetch_jars()
-    assert sorted(path.name for path in cache_dir().iterdir()) == ["fetch.lock", "libs"]
+    assert sorted(path.name.split("-")[0] for path in cache_dir().iterdir()) == ["fetch.lock", "libs"]
 
 
 def test_cache_that_cannot_be_written_is_told_with_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

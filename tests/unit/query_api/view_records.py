@@ -1,15 +1,17 @@
 """Records as the processor and the analyzer write them, for tests of the view."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from query_api.materializer.batch import Batch, Source, make_batch
 from query_api.materializer.rows import Record
 from schemas.analysis import Analysis, Evidence
 from schemas.codec import encode
+from schemas.correction import Correction
 from schemas.incident import AttachedEvent, Change, EventPosition, Incident, IncidentEvents, MinuteCount
 from schemas.timestamps import MICROSECONDS
-from schemas.topics import ANALYSES, EVENTS, INCIDENT_EVENTS, INCIDENTS
+from schemas.topics import ANALYSES, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
 
 Rows = Callable[[str], Awaitable[list[dict[str, Any]]]]
 """Gives the rows of a query."""
@@ -77,21 +79,32 @@ class Log:
     def __init__(self, partitions: int = 1) -> None:
         self.partitions = partitions
         self.records: dict[Source, list[Record]] = {}
+        self.millis = START // 1_000
+
+    def at(self, moment: datetime) -> "Log":
+        """What is written from now on is received at this moment."""
+        self.millis = int(moment.timestamp() * 1_000)
+        return self
 
     def append(self, topic: str, value: bytes | None, partition: int = 0) -> None:
         """Write a record."""
         records = self.records.setdefault(Source(topic, partition), [])
-        records.append(Record(topic, partition, len(records), START // 1_000, value))
+        records.append(Record(topic, partition, len(records), self.millis, value))
 
-    def incidents(self, *records: Incident) -> None:
+    def incidents(self, *records: Incident, partition: int = 0) -> None:
         """Write incident records."""
         for record in records:
-            self.append(INCIDENTS, encode(record))
+            self.append(INCIDENTS, encode(record), partition)
 
     def analyses(self, *records: Analysis) -> None:
         """Write analysis records."""
         for record in records:
             self.append(ANALYSES, encode(record))
+
+    def corrections(self, *records: Correction) -> None:
+        """Write corrections."""
+        for record in records:
+            self.append(CORRECTIONS, encode(record))
 
     def events(self, *events: dict[str, Any], partition: int = 0) -> None:
         """Write events, each in a record of its own."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from runtime.lag import Lag, committed_offsets, lags
+from runtime.lag.offsets import Lag, committed_offsets, lags
 
 OFFSETS = {
     "ops-b": {("ops.events", 0): 7, ("ops.events", 1): -1},

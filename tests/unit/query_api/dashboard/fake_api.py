@@ -123,8 +123,20 @@ def pipeline_record(**changes: Any) -> Record:
             {"service": name, "url": f"http://127.0.0.1:{8000 + number}", "ready": True, "reasons": {}}
             for number, name in enumerate(names)
         ],
+        "groups": [{"group": "ops-materializer", "state": "Stable", "members": 1}],
         "consumers": [
-            {"group": group, "topic": topic, "partition": partition, "current": 1_204, "end": 1_204 + lag, "lag": lag}
+            {
+                "group": group,
+                "topic": topic,
+                "partition": partition,
+                "current": 1_204,
+                "end": 1_204 + lag,
+                "lag": lag,
+                "seconds": lag * 1.5,
+                "rate_in": 4.0,
+                "rate_out": 3.5,
+                "seconds_to_catch_up": None if lag else 0.0,
+            }
             for group, topic, partition, lag in (
                 ("ops-materializer", "ops.events", 0, 0),
                 ("ops-materializer", "ops.events", 1, 12),
@@ -136,6 +148,12 @@ def pipeline_record(**changes: Any) -> Record:
         "dead_letters": {},
     }
     return record | changes
+
+
+def lag_history_records() -> list[Record]:
+    """The lag of the materializer, which was twelve records behind a minute ago."""
+    points = [{"at": moment(minute), "lag": lag, "seconds": lag / 2} for minute, lag in ((2, 0), (1, 12), (0, 3))]
+    return [{"group": "ops-materializer", "topic": "ops.events", "points": points}]
 
 
 @dataclass
@@ -174,6 +192,7 @@ class FakeApi:
     explanations: dict[str, Record | Reply] = field(default_factory=dict)
     similar: dict[int, list[Record]] = field(default_factory=dict)
     pipeline: Record = field(default_factory=pipeline_record)
+    lag_history: list[Record] = field(default_factory=lag_history_records)
     sent: list[Record] = field(default_factory=list)
     refusal: Reply | None = None
     """What the gateway answers instead of taking events."""
@@ -200,10 +219,12 @@ class FakeApi:
             "/health": lambda: Reply(200, {"status": "healthy", "environment": "test"}),
             "/api/v1/incidents": lambda: self._list(call),
             "/api/v1/incidents/counts": lambda: self._counts(call),
+            "/api/v1/incidents/status": lambda: self._change_many(call),
             "/api/v1/events": lambda: self._events(call),
             "/api/v1/events/batch": lambda: self._take(call),
             "/api/v1/services": lambda: self._services(call),
             "/api/v1/pipeline": lambda: Reply(200, self.pipeline),
+            "/api/v1/pipeline/history": lambda: Reply(200, self.lag_history),
         }
         if call.path in routes:
             return routes[call.path]()
@@ -304,6 +325,23 @@ class FakeApi:
             return problem(409, refusal(present, wanted["status"]))
         set_status(incident, wanted["status"], call.headers["x-actor"], wanted.get("note"))
         return Reply(200, {"message": "Incident status updated successfully", "new_status": wanted["status"]})
+
+    def _change_many(self, call: Call) -> Reply:
+        wanted = json.loads(call.body)
+        results = [self._changed(number, call, wanted["seen"].get(str(number))) for number in wanted["ids"]]
+        return Reply(207 if any("detail" in result for result in results) else 200, {"results": results})
+
+    def _changed(self, number: int, call: Call, seen: str | None) -> Record:
+        incident = self.incidents.get(number)
+        if incident is None:
+            reply = problem(404, f"There is no incident {number}")
+        elif seen not in (None, incident["status"]):
+            reply = problem(412, f"The incident is {incident['status']} by now; it was {seen} when you chose it")
+        else:
+            reply = self._change(incident, call)
+        return {"incident_id": number, "status": reply.status} | (
+            {"detail": reply.body["detail"]} if "detail" in reply.body else {}
+        )
 
 
 def _said(wanted: Mapping[str, str | None]) -> str:

@@ -45,7 +45,7 @@ def test_each_incident_says_how_it_went(dashboard: TestClient, api: FakeApi) -> 
 
     text = html.unescape(answer.text)
     assert "1 of 4 incidents was set to" in text
-    assert "#2</a> was not changed: it is investigating by now; it was open when you chose it" in text
+    assert "#2</a> was not changed: The incident is investigating by now; it was open when you chose it" in text
     assert "#3</a> was not changed: The incident is closed, which is final" in text
     assert "#77</a> was not changed: There is no incident 77" in text
     assert 'value="mine"' in text

@@ -28,10 +28,22 @@ def test_pipeline_shows_lag_readiness_and_counts(dashboard: TestClient) -> None:
     assert page.count(">ready<") == 4
     rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
     cells = [re.findall(r"<td[^>]*>([^<]*)<", row) for row in rows]
-    assert ["ops.events", "1", "1,204", "1,216", "12"] in cells
+    assert ["ops.events", "1", "1,204", "1,216", "12", "18.0 s", "4.0", "3.5", "?"] in cells
+    assert "Stable, 1 member<" in page
     assert "<strong>12</strong>" in page
     assert "24,010" in page
     assert "below the level that rules count" in page
+
+
+def test_pipeline_draws_the_last_hour_of_each_group(dashboard: TestClient, api: FakeApi) -> None:
+    """A line from left to right, as high as the group was behind, and the same in words; none for what was not seen."""
+    page = dashboard.get("/pipeline").text
+
+    assert 'd="M0.0,100.0L180.0,0.0L360.0,75.0"' in page
+    assert re.search(r'aria-label="Lag of ops-materializer since \d\d:\d\d UTC: at most 12 records, 6.0 s"', page)
+    assert page.count("lag-line") == 1
+    api.lag_history = []
+    assert "lag-line" not in dashboard.get("/pipeline").text
 
 
 def test_pipeline_names_what_is_wrong(dashboard: TestClient, api: FakeApi) -> None:

@@ -1,14 +1,18 @@
-"""How far consumer groups are behind: their committed offsets against the ends of the partitions."""
+"""What a cluster says of consumer groups: committed offsets, the ends of partitions, states."""
 
 from collections.abc import Iterable, Mapping
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """How far one group is behind in one partition; offsets and lag count records."""
+    """How far one group is behind in one partition; offsets and lag count records.
+
+    `seconds`: the age of the record that comes next, 0 where there is none; None: nobody could tell.
+    """
 
     group: str
     topic: str
@@ -16,6 +20,15 @@ class Lag(msgspec.Struct, frozen=True):
     current: int
     end: int
     lag: int
+    seconds: float | None = None
+
+
+class GroupState(msgspec.Struct, frozen=True):
+    """A consumer group's state in Kafka's words (Stable, Empty, PreparingRebalance ...), and its number of members."""
+
+    group: str
+    state: str
+    members: int
 
 
 async def committed_offsets(client: AIOKafkaAdminClient, group: str = "") -> dict[str, dict[TopicPartition, int]]:
@@ -35,6 +48,18 @@ async def lags(committed: Mapping[str, Mapping[TopicPartition, int]], reader: AI
     partitions = {partition for offsets in committed.values() for partition in offsets}
     ends = await reader.end_offsets(list(partitions)) if partitions else {}
     return sorted(_rows(committed, ends), key=lambda row: (row.group, row.topic, row.partition))
+
+
+async def group_states(client: AIOKafkaAdminClient, groups: Iterable[str]) -> list[GroupState]:
+    """The state of each group, by name; nothing where the broker does not tell, as the embedded one."""
+    found = []
+    for name in sorted(groups):  # one by one: asked about several, aiokafka's request breaks the connection
+        try:
+            (answer,) = await client.describe_consumer_groups([name])
+        except KafkaError:
+            return []
+        found += [GroupState(group, state, len(members)) for _, group, state, _, _, members, *_ in answer.groups]
+    return found
 
 
 async def _partitions(client: AIOKafkaAdminClient) -> list[TopicPartition]:
