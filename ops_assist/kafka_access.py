@@ -62,7 +62,7 @@ async def consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 
 @contextmanager
 def failures(settings: Settings | None) -> Iterator[None]:
-    """Turn every failure of Kafka within the block into a CommandError of one line."""
+    """Turn every failure of Kafka within the block into a CommandError."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the one line below says it
     where = settings.kafka_bootstrap_servers if settings else ""
     try:

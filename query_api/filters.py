@@ -74,12 +74,12 @@ class IncidentFilter:
     @property
     def is_counted(self) -> bool:
         """Whether the counts of all times tell how many match."""
-        return (self.q, self.corrected, self.since, self.until) == (None,) * 4 and not self.shadow
+        return not self.shadow and {self.q, self.corrected, self.since, self.until} == {None}
 
     @property
     def is_counted_by_day(self) -> bool:
         """Whether the counts by day tell how many match."""
-        return self.q is None and self.service is None and self.corrected is None and not self.shadow
+        return not self.shadow and {self.q, self.service, self.corrected} == {None}
 
     @property
     def conditions(self) -> tuple[ColumnElement[bool], ...]:
@@ -95,8 +95,8 @@ class IncidentFilter:
             (self.until, lambda value: col(row.created_at) < value),
             (self.q, _mentions),
         ]
-        listed = (col(row.merged_into).is_(None), col(row.shadow).is_(self.shadow))
-        return (*listed, *(make(value) for value, make in wanted if value is not None))
+        on_trial: Any = col(row.shadow) if self.shadow else ~col(row.shadow)
+        return (col(row.merged_into).is_(None), on_trial, *(make(value) for value, make in wanted if value is not None))
 
 
 def incident_filter(
@@ -115,10 +115,8 @@ def incident_filter(
     sort: Annotated[OneSort, Query(description="Order; `-` is descending. Default: newest first.")] = None,
 ) -> IncidentFilter:
     """The filter that a request asks for."""
-    return IncidentFilter(
-        *(status_filter, service, severity, category, corrected, since, until, q, sort or "-created_at"),
-        shadow=bool(shadow),
-    )
+    narrowed = (status_filter, service, severity, category, corrected, since, until, q)
+    return IncidentFilter(*narrowed, sort or "-created_at", shadow=bool(shadow))
 
 
 def sort_columns(sort: str) -> tuple[Any, ...]:

@@ -45,6 +45,10 @@ def _json(**options: Any) -> Column[Any]:
     return Column(JSONB(none_as_null=True), **({"nullable": False} | options))
 
 
+_LISTED: Final = "merged_into IS NULL AND NOT shadow"
+"""Which incidents lists show, unless those of rules on trial are asked for."""
+
+
 class IncidentRow(SQLModel, table=True):
     """The newest version of an incident, with what lists show of its analysis.
 
@@ -54,12 +58,25 @@ class IncidentRow(SQLModel, table=True):
 
     __tablename__ = "incidents"
     __table_args__ = (
-        Index("incidents_newest", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
-        Index("incidents_by_service", "service", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
-        Index("incidents_by_status", "status", "created_at", "id", postgresql_where=text("merged_into IS NULL")),
+        Index("incidents_newest", "created_at", "id", postgresql_where=text(_LISTED)),
+        Index(
+            "incidents_by_service",
+            "service",
+            "created_at",
+            "id",
+            postgresql_where=text(_LISTED),
+        ),
+        Index(
+            "incidents_by_status",
+            "status",
+            "created_at",
+            "id",
+            postgresql_where=text(_LISTED),
+        ),
+        Index("incidents_on_trial", "created_at", "id", postgresql_where=text("merged_into IS NULL AND shadow")),
         Index("incidents_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
         *(
-            Index(f"incidents_by_{name}", *columns, "id", postgresql_where=text("merged_into IS NULL"))
+            Index(f"incidents_by_{name}", *columns, "id", postgresql_where=text(_LISTED))
             for name, *columns in (
                 ("updated_at", "updated_at"),
                 ("first_event_at", "first_event_at"),
@@ -75,20 +92,20 @@ class IncidentRow(SQLModel, table=True):
             *_TEXT_COLUMNS,
             postgresql_using="gin",
             postgresql_ops=dict.fromkeys(_TEXT_COLUMNS, "gin_trgm_ops"),
-            postgresql_where=text("merged_into IS NULL"),
+            postgresql_where=text(_LISTED),
         ),
         Index(
             "incidents_active",
             "service",
             "severity",
             "id",
-            postgresql_where=text("merged_into IS NULL AND status IN ('open', 'investigating')"),
+            postgresql_where=text(f"{_LISTED} AND status IN ('open', 'investigating')"),
         ),
         Index(
             "incidents_by_corrected",
             "created_at",
             "id",
-            postgresql_where=text("merged_into IS NULL AND correction_id IS NOT NULL"),
+            postgresql_where=text(f"{_LISTED} AND correction_id IS NOT NULL"),
         ),
     )
 

@@ -145,7 +145,7 @@ def _is_active() -> tuple[ColumnElement[bool], ...]:
     # Literals, as in the index incidents_active: a plan for any parameters could not use it.
     active: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in sorted(ACTIVE)]
     row = IncidentRow
-    return col(row.merged_into).is_(None), col(row.shadow).is_(False), col(row.status).in_(active)
+    return col(row.merged_into).is_(None), ~col(row.shadow), col(row.status).in_(active)
 
 
 def _ordered(sort: ServiceSort) -> Any:

@@ -64,6 +64,8 @@ class Totals:
 
 async def counted(session: AsyncSession, wanted: IncidentFilter) -> int:
     """How many match a filter without a text."""
+    if wanted.shadow:  # few are
+        return await _count(session, wanted.conditions)
     if wanted.corrected is False:  # few are corrected: those are counted
         every, some = replace(wanted, corrected=None), replace(wanted, corrected=True)
         return await counted(session, every) - await counted(session, some)

@@ -184,7 +184,8 @@ def _attach(state: ServiceState, rule: Rule, known: RuleState, item: Item, *, at
         return False
     items = [item]
     span.take_in(items, at)
-    span.shadow = span.shadow and rule.shadow
+    if span.shadow:
+        span.shadow = rule.shadow
     decisions.took_in(state.service, rule.name, span, items)
     decisions.changed(state.service, rule.name, span)
     return True

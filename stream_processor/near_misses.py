@@ -22,10 +22,12 @@ class NearMisses:
     """Collects windows that are nearly full, and lets those go whose events an incident takes in after all."""
 
     def __init__(self) -> None:
-        self._windows: dict[str, dict[tuple[int, int], list[Item]]] = {}
-        """By service and rule: the window of each event that is in one, by the event's place."""
-        self.services: set[str] = set()
-        """Those that had a window."""
+        self._windows: dict[str, dict[str, dict[tuple[int, int], list[Item]]]] = {}
+        """By service and by rule: the window of each event that is in one, by the event's place."""
+
+    def __contains__(self, service: str) -> bool:
+        """Whether a service has a window now."""
+        return service in self._windows
 
     def note(self, service: str, rule: CountRule, loose: Sequence[Item], item: Item) -> None:
         """`item` was counted and is among the `loose` events of `service`, those of no incident, by time."""
@@ -34,28 +36,34 @@ class NearMisses:
         window = fullest_window(loose, item, rule.window)
         if not is_near(len(window), rule.threshold):
             return
-        self.services.add(service)
-        known = self._windows.setdefault(near_key(service, rule.name), {})
+        known = self._windows.setdefault(service, {}).setdefault(rule.name, {})
         rivals = [known[place] for place in map(_place, window) if place in known]
         if all(len(window) > len(rival) for rival in rivals):
             for rival in rivals:
                 _drop(known, rival)
             known.update((_place(member), window) for member in window)
 
-    def took_in(self, key: str, positions: Iterable[tuple[int, int]]) -> None:
-        """An incident of `key` (service and rule) has taken in the events that lie there."""
-        if known := self._windows.get(key):
-            for place in positions:
-                if place in known:
-                    _drop(known, known[place])
+    def took_in(self, service: str, rule: str, positions: Iterable[tuple[int, int]]) -> None:
+        """An incident of `rule` has taken in the events of `service` that lie there."""
+        by_rule = self._windows.get(service)
+        known = by_rule.get(rule) if by_rule else None
+        if not by_rule or not known:
+            return
+        for place in positions:
+            if place in known:
+                _drop(known, known[place])
+        if not known:
+            del by_rule[rule]
+        if not by_rule:
+            del self._windows[service]
 
     def found(self) -> list[NearMiss]:
         """The near misses so far, by time."""
         misses = []
-        for key, known in self._windows.items():
-            service, _, rule = key.rpartition("\0")
-            windows = {id(window): window for window in known.values()}.values()
-            misses += [NearMiss(rule, service, len(one), one[0].time, one[-1].time) for one in windows]
+        for service, by_rule in self._windows.items():
+            for rule, known in by_rule.items():
+                windows = {id(window): window for window in known.values()}.values()
+                misses += [NearMiss(rule, service, len(one), one[0].time, one[-1].time) for one in windows]
         return sorted(misses, key=lambda miss: (miss.first, miss.service, miss.rule))
 
 
@@ -66,11 +74,6 @@ def _place(item: Item) -> tuple[int, int]:
 def _drop(known: dict[tuple[int, int], list[Item]], window: list[Item]) -> None:
     for member in window:
         known.pop(_place(member), None)
-
-
-def near_key(service: str, rule: str) -> str:
-    """What tells the events of one rule's incidents from those of another's."""
-    return f"{service}\0{rule}"
 
 
 def is_near(count: int, threshold: int) -> bool:

@@ -21,7 +21,7 @@ from stream_processor.kinds import next_deadline
 from stream_processor.ledger import Reason
 from stream_processor.lifecycle import change_status, fall_quiet_by_clock
 from stream_processor.log_clock import MOST_GAP, LogClock, Moment, Timeline
-from stream_processor.near_misses import NearMiss, NearMisses, near_key
+from stream_processor.near_misses import NearMiss, NearMisses
 from stream_processor.rate import near_misses
 from stream_processor.rules import CountRule, RateRule, RuleSet
 from stream_processor.span import Item
@@ -173,7 +173,7 @@ class ScenarioRun:
         for record in decisions.events(most=1_000_000):
             incident = self._incidents[record.key]
             places = ((event.offset, event.index) for event in record.events)
-            self._near.took_in(near_key(incident.service, incident.rule), places)
+            self._near.took_in(incident.service, incident.rule, places)
         for ended in decisions.ended_rows():
             self._ended[ended.span.key] = ended
 

@@ -118,7 +118,7 @@ class FileLog:
         """Take in whole lines."""
         wires = self._decode(block)
         if self._is_plain:
-            self._read(wires, self._levels, self._take_plain)
+            self._read(wires, self._levels, self._take_one if len(self._runs) == 1 else self._take_plain)
         else:
             self._read(wires, _ALL_LEVELS, self._take_any)
         if self._passed is not None:
@@ -155,8 +155,12 @@ class FileLog:
                     passes(service, time, newest)
         self.newest, self.lines, self.events = newest, max(lines, self.lines), self.events + events
 
+    def _take_one(self, wire: WireEvent, service: str, level: Level, time: int, now: int) -> None:
+        """The only set of rules, of kind count, takes one event after the other."""
+        self._runs[0].take_one(self._arrival(wire, service, level, time, now))
+
     def _take_plain(self, wire: WireEvent, service: str, level: Level, time: int, now: int) -> None:
-        """Rules of kind count take one event after the other."""
+        """The same for several."""
         arrival = self._arrival(wire, service, level, time, now)
         if self._passed is not None:
             self._passed.tell(service)
@@ -171,8 +175,19 @@ class FileLog:
         if not self._has_clock:
             self._offset += 1
         event_id = wire.id or Place(EVENTS, 0, self.lines, now).event_id(0)
-        more = (wire.attributes or None, wire.trace_id, wire.span_id, wire.host, wire.environment)
-        return Arrival(Event(event_id, service, level, wire.message, time, *more), self._offset, 0, now)
+        event = Event(
+            event_id,
+            service,
+            level,
+            wire.message,
+            time,
+            wire.attributes or None,
+            wire.trace_id,
+            wire.span_id,
+            wire.host,
+            wire.environment,
+        )
+        return Arrival(event, self._offset, 0, now)
 
     def _pass_time(self, before: int | None, time: int) -> None:
         """The newest event time was `before` and is `time` from now on."""

@@ -11,7 +11,7 @@ from stream_processor.detection import pass_by, take_in
 from stream_processor.kind_states import RateState
 from stream_processor.ledger import Reason
 from stream_processor.log_clock import LogClock
-from stream_processor.near_misses import NearMiss, NearMisses, near_key
+from stream_processor.near_misses import NearMiss, NearMisses
 from stream_processor.partition import Partition
 from stream_processor.rate import near_misses
 from stream_processor.rules import CountRule, RateRule, RuleSet
@@ -36,8 +36,8 @@ class _Watched(Decisions):
 
     def took_in(self, service: str, rule: str, span: Span, items: list[Item]) -> None:
         """No event of an incident is a near miss."""
-        if service in self._near.services:
-            self._near.took_in(near_key(service, rule), ((item.offset, item.index) for item in items))
+        if service in self._near:
+            self._near.took_in(service, rule, ((item.offset, item.index) for item in items))
         if self._took_in is not None:
             self._took_in(span.key, [(item.offset, item.index) for item in items])
 
@@ -102,7 +102,11 @@ class RuleRun:
             state = states.get(service)
             if state is None:
                 state = states[service] = new_state(service)
-            ledger[pass_by(state, time, received_at, rules, decisions)] += 1
+            if state.newest < time < state.due:  # the usual case of `pass_by`
+                state.newest = time
+                ledger["below_level"] += 1
+            else:
+                ledger[pass_by(state, time, received_at, rules, decisions)] += 1
 
         return pass_one
 

@@ -12,7 +12,7 @@ from stream_processor.explain.history import Step
 from stream_processor.ledger import Reason
 from stream_processor.lifecycle import change_status, fall_quiet_by_clock
 from stream_processor.log_clock import LogClock, Moment, Timeline
-from stream_processor.near_misses import NearMiss, NearMisses, near_key
+from stream_processor.near_misses import NearMiss, NearMisses
 from stream_processor.rules import CountRule, Rule, RuleSet
 from stream_processor.span import Item, Span
 from stream_processor.state import EndedRow, new_state
@@ -109,7 +109,7 @@ class Replay:
         self._near_passed += decisions.near
         for record in decisions.events(most=1_000_000):
             places = ((event.offset, event.index) for event in record.events)
-            self._near.took_in(near_key(self.service, rules[record.key]), places)
+            self._near.took_in(self.service, rules[record.key], places)
         for ended in decisions.ended_rows():
             self._ended[ended.span.key] = ended
         return {rules[record.key] for record in decisions.events(most=1_000_000)}

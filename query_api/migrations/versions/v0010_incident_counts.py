@@ -46,7 +46,7 @@ _CORRECTED: Final = """
     CREATE INDEX incidents_by_corrected ON incidents (created_at, id)
     WHERE merged_into IS NULL AND correction_id IS NOT NULL
 """
-TRIGGERS: Final = (
+_TRIGGERS: Final = (
     ("INSERT", _NEW, "NEW TABLE AS new_rows"),
     ("UPDATE", f"{_OLD} UNION ALL {_NEW}", "OLD TABLE AS old_rows NEW TABLE AS new_rows"),
     ("DELETE", _OLD, "OLD TABLE AS old_rows"),
@@ -66,13 +66,13 @@ def upgrade() -> None:
         _TEXT,
         _CORRECTED,
         "DROP INDEX incidents_counted",
-        f"DO $$ BEGIN {apply(_ROWS.format(n=1, table='incidents'))} END $$",
+        f"DO $$ BEGIN {_apply(_ROWS.format(n=1, table='incidents'))} END $$",
     ):
         op.execute(statement)
-    for event, rows, tables in TRIGGERS:
+    for event, rows, tables in _TRIGGERS:
         name = f"incidents_counted_{event.lower()}"
         op.execute(
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {apply(rows)} RETURN NULL; END $$"
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_apply(rows)} RETURN NULL; END $$"
         )
         op.execute(
             f"CREATE TRIGGER {name} AFTER {event} ON incidents REFERENCING {tables}"
@@ -99,6 +99,5 @@ def downgrade() -> None:
     op.execute("CREATE INDEX incidents_counted ON incidents (status, severity) WHERE merged_into IS NULL")
 
 
-def apply(rows: str) -> str:
-    """The statements of a trigger that sees these rows come and go."""
+def _apply(rows: str) -> str:
     return _APPLY.format(delta=_DELTA.format(rows=rows))

@@ -328,14 +328,8 @@ async def test_change_of_many_leaves_what_was_changed_since_it_was_seen(pipeline
 
 def _front_door(settings: Settings) -> FrontDoor:
     query = create_app(settings, analyze_seconds=0.01)
-    explain = create_explain(settings, httpx.ASGITransport(query))
-    return join(
-        settings,
-        gateway=create_gateway(settings),
-        query=query,
-        explain=explain,
-        verify=create_verify(settings, httpx.ASGITransport(query)),
-    )
+    explain, verify = (create(settings, httpx.ASGITransport(query)) for create in (create_explain, create_verify))
+    return join(settings, gateway=create_gateway(settings), query=query, explain=explain, verify=verify)
 
 
 # Which cursors and tags were given out, that two times are at most a day apart, that levels come in any case, that a
