@@ -1,5 +1,6 @@
 """A range of a topic: which offsets of each partition it is, and its records one fetch after the other."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -112,6 +113,7 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = make_consumer(settings, group_id=None)
     try:
         await consumer.start()
+        await asyncio.sleep(0)  # stopped before its own task has begun, aiokafka raises CancelledError
         yield consumer
     finally:
         await consumer.stop()

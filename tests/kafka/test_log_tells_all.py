@@ -21,9 +21,12 @@ from schemas.incident import Incident
 from schemas.placement import home_partition
 from schemas.topics import EVENTS, INCIDENTS
 from stream_processor.backtest.live import read_incidents
+from stream_processor.backtest.passes import TopicRange, run_pass
+from stream_processor.backtest.topic_range import Range
+from stream_processor.rules import rules_from_settings
 from tests.support.databases import Databases
 from tests.support.pipeline import FRONT_DOOR, MATERIALIZER, PROCESSOR, Pipeline, running_pipeline
-from tests.support.topics import admin_client, consumer, end_offset, producer, read
+from tests.support.topics import admin_client, consumer, end_offset, new_topic, producer, read
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.apache_kafka
@@ -274,3 +277,13 @@ async def test_an_incident_that_was_told_otherwise_does_not_match(pipeline: Pipe
 async def publish(settings: Settings, incident: Incident) -> None:
     async with producer(settings) as client:
         await client.send_and_wait(INCIDENTS, encode(incident), incident.key.encode(), incident.partition)
+
+
+async def test_partitions_without_records_are_no_trouble(kafka_settings: Settings) -> None:
+    """A reader that has nothing to read is stopped as soon as it has started."""
+    topic = await new_topic(kafka_settings, partitions=4)
+    source = TopicRange(kafka_settings, topic, 4, [Range(number, 0, 0, 0) for number in range(4)])
+
+    found = await asyncio.to_thread(run_pass, source, [rules_from_settings(kafka_settings)], 1, lambda _: None)
+
+    assert (found.events, found.findings[0].incidents) == (0, [])
