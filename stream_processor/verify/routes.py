@@ -67,6 +67,7 @@ def router(client: httpx.AsyncClient, settings: Settings, rules: RulesOnDemand) 
         responses={200: {"description": "The verdict.", "content": {"application/json": {"example": _EXAMPLE}}}}
         | _problem(404, "There is no incident 7")
         | _problem(409, "3,000,000 records would have to be read; run `ops-assist backtest --certificate`")
+        | _problem(422, "incident_id: Input should be greater than or equal to 1")
         | _problem(503, "The log cannot be read: no connection; please try again"),
     )
     async def verify_incident(incident_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> VerifyAnswer:
