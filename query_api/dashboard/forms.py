@@ -12,6 +12,7 @@ from query_api.dashboard.incident_api import CorrectionRequest, Selected, Status
 from query_api.dashboard.list_query import PAGE_SIZE
 from query_api.dashboard.security import TOKEN_FIELD
 from schemas.lifecycle import STATUSES, Status
+from schemas.verdict import GIVEN_WITH, VERDICTS
 
 MAX_NOTE: Final = 4_000  # characters, as many as the API takes
 MAX_ACTOR: Final = 100  # characters
@@ -138,7 +139,9 @@ def _actor(fields: Fields) -> str:
 
 
 def _change(fields: Fields) -> StatusRequest:
-    return StatusRequest(_status(last(fields, "status")), _actor(fields), text_of(fields, "note")[:MAX_NOTE])
+    status, verdict = _status(last(fields, "status")), last(fields, "verdict")
+    judged = verdict if status in GIVEN_WITH and verdict in VERDICTS else ""
+    return StatusRequest(status, _actor(fields), text_of(fields, "note")[:MAX_NOTE], judged)
 
 
 def _status(text: str) -> Status:

@@ -48,6 +48,13 @@ class StatusRequest:
     to: Status
     actor: str
     note: str
+    verdict: str = ""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The request's body; what was not filled in is left out."""
+        told = {"note": self.note, "verdict": self.verdict}
+        return {"status": self.to} | {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True)
@@ -116,8 +123,7 @@ class IncidentApi:
 
     async def change_status(self, incident_id: int, change: StatusRequest, etag: str) -> None:
         """Change the status of the version that `etag` names."""
-        body = {"status": change.to} | ({"note": change.note} if change.note else {})
-        await self._patch(f"{incident_id}/status", body, change.actor, etag)
+        await self._patch(f"{incident_id}/status", change.body, change.actor, etag)
 
     async def correct(self, incident_id: int, correction: CorrectionRequest, etag: str) -> None:
         """Correct the analysis of the version that `etag` names."""
@@ -133,11 +139,10 @@ class IncidentApi:
 
     async def change_many(self, selected: Sequence[Selected], change: StatusRequest) -> list[Outcome]:
         """Change several incidents, each for itself; one that was changed since it was seen is left as it is."""
-        body = {
+        body = change.body | {
             "ids": [item.id for item in selected],
             "seen": {str(item.id): item.seen for item in selected},
-            "status": change.to,
-        } | ({"note": change.note} if change.note else {})
+        }
         try:
             answer = decode(await self._patch("status", body, change.actor, ""), BulkAnswer)
         except ApiRefusedError as error:

@@ -25,7 +25,14 @@ CHANGE_WORDS: Final = {
     "merged": "joined it to the one before",
     "heard": "resolved it: the service sends again",
     "corrected": "corrected the analysis",
+    "judged": "judged it",
     "silent": "noted that the service fell silent again",
+}
+
+VERDICT_WORDS: Final = {
+    "true_positive": "something was wrong",
+    "noise": "noise, nothing was wrong",
+    "missed": "something was wrong, and people knew before",
 }
 
 STEP_WORDS: Final = {

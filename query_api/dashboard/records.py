@@ -51,6 +51,7 @@ class TimelineEntry(msgspec.Struct, frozen=True, rename={"from_status": "from", 
     to_status: str | None = None
     reason: str | None = None
     note: str | None = None
+    verdict: str | None = None
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -112,6 +113,8 @@ class IncidentDetail(IncidentRow, frozen=True):
     threshold: int | None = None
     window: float | None = None
     minutes: list[MinuteView] = []
+    verdict: str | None = None
+    shadow: bool = False
 
 
 class Resolution(msgspec.Struct, frozen=True):

@@ -50,6 +50,7 @@ class Renderer:
             service_url=service_url,
             in_words=in_words,
             reason_words=presenting.REASON_WORDS,
+            verdict_words=presenting.VERDICT_WORDS,
             step_words=presenting.STEP_WORDS,
             severity_words=presenting.SEVERITY_WORDS,
             analysis_words=presenting.ANALYSIS_WORDS,

@@ -70,7 +70,9 @@ def router(client: httpx.AsyncClient, settings: Settings, rules: RulesOnDemand) 
         | _problem(422, "incident_id: Input should be greater than or equal to 1")
         | _problem(503, "The log cannot be read: no connection; please try again"),
     )
-    async def verify_incident(incident_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> VerifyAnswer:
+    async def verify_incident(
+        incident_id: Annotated[int, Path(ge=1, le=2**63 - 1, description="The id of an incident.")],
+    ) -> VerifyAnswer:
         """Read the records that led to it, run the detection by the rules in force, and compare."""
         in_force = await _rules(rules)
         async with turn:

@@ -1,6 +1,7 @@
 """Changing a status through the page's form: done, refused, outrun by somebody else, forged."""
 
 import html
+import json
 import re
 from typing import Any
 
@@ -38,6 +39,29 @@ def test_button_changes_the_status(dashboard: TestClient, api: FakeApi) -> None:
     after = dashboard.get(answer.headers["location"]).text
     assert "The status was set to <strong>investigating</strong>" in after
     assert 'value="Zoë Müller"' in after
+
+
+@pytest.mark.parametrize(("status", "sent"), [("resolved", "noise"), ("investigating", None)])
+def test_a_verdict_goes_with_the_end_of_the_work(
+    dashboard: TestClient, api: FakeApi, status: str, sent: str | None
+) -> None:
+    """What it was is told when it is resolved or closed; with another button the choice is left out."""
+    api.add()
+
+    send(dashboard, form_of(dashboard, status=status, verdict="noise"))
+
+    body = json.loads(next(call.body for call in api.calls if call.method == "PATCH"))
+    assert body.get("verdict") == sent
+
+
+def test_what_people_judged_and_what_is_on_trial_is_shown(dashboard: TestClient, api: FakeApi) -> None:
+    """At the head of the page."""
+    api.add(verdict="noise", shadow=True)
+
+    page = dashboard.get("/incidents/1").text
+
+    assert "judged: noise, nothing was wrong" in page
+    assert "is on trial" in page
 
 
 def test_status_changed_by_another_is_told(dashboard: TestClient, api: FakeApi) -> None:
