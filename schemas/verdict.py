@@ -4,10 +4,15 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from schemas.lifecycle import Status
+
 Verdict = Literal["true_positive", "noise", "missed"]
 """`true_positive`, something was wrong; `noise`, nothing was; `missed`, something was, and people knew it before."""
 
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
+
+GIVEN_WITH: Final[frozenset[Status]] = frozenset({"resolved", "closed"})
+"""The statuses with which people are asked for a verdict: those of work that is done. It may be given with any."""
 
 
 class MissedIncident(msgspec.Struct, frozen=True, omit_defaults=True):
