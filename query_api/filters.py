@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import Query
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlmodel import col
 
@@ -40,13 +40,19 @@ def _cleaned(value: str | None) -> str | None:
 
 _EMPTY: Final = BeforeValidator(absent_if_empty)
 
+
+def _or_empty(schema: dict[str, Any]) -> WithJsonSchema:
+    """What is documented of a parameter that may be empty, which is as good as absent."""
+    return WithJsonSchema({"anyOf": [schema, {"const": ""}, {"type": "null"}]})
+
+
 Text = Annotated[str | None, AfterValidator(_cleaned), _EMPTY]
-OneStatus = Annotated[Status | None, _EMPTY]
-OneSeverity = Annotated[Severity | None, _EMPTY]
-OneCategory = Annotated[Category | None, _EMPTY]
+OneStatus = Annotated[Status | None, _EMPTY, _or_empty({"enum": list(get_args(Status))})]
+OneSeverity = Annotated[Severity | None, _EMPTY, _or_empty({"enum": list(get_args(Severity))})]
+OneCategory = Annotated[Category | None, _EMPTY, _or_empty({"enum": list(get_args(Category))})]
 OneLevel = Annotated[Annotated[Level, BeforeValidator(_known_level)] | None, _EMPTY]
-OneSort = Annotated[Sort | None, _EMPTY]
-OneFlag = Annotated[bool | None, _EMPTY]
+OneSort = Annotated[Sort | None, _EMPTY, _or_empty({"enum": list(SORTS)})]
+OneFlag = Annotated[bool | None, _EMPTY, _or_empty({"type": "boolean"})]
 OneId = Annotated[int | None, _EMPTY]
 
 

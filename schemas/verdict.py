@@ -12,7 +12,7 @@ Verdict = Literal["true_positive", "noise", "missed"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
 GIVEN_WITH: Final[frozenset[Status]] = frozenset({"resolved", "closed"})
-"""The statuses with which a verdict may be given: those of work that is done."""
+"""The statuses with which people are asked for a verdict: those of work that is done. It may be given with any."""
 
 
 class MissedIncident(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -51,7 +51,7 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         """As one by one: every change is in Kafka before the answer. What one cannot do does not undo the others."""
         body = await json_body(request)
         status, note = requested(body)
-        ids, seen, verdict = requested_ids(body), requested_seen(body), verdict_in(body, status)
+        ids, seen, verdict = requested_ids(body), requested_seen(body), verdict_in(body)
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def one(incident_id: int) -> dict[str, Any]:

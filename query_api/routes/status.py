@@ -24,7 +24,7 @@ from query_api.routes.common import (
 from query_api.status_change import WantedChange, make_change
 from runtime.problem import Problem
 from schemas.lifecycle import STATUSES, Status
-from schemas.verdict import GIVEN_WITH, VERDICTS, Verdict
+from schemas.verdict import VERDICTS, Verdict
 
 
 def router(database: Database, publisher: Publisher) -> APIRouter:
@@ -50,7 +50,7 @@ def router(database: Database, publisher: Publisher) -> APIRouter:
         """Steps may be skipped forwards; `resolved` may be reopened; `closed` is final."""
         body = await json_body(request)
         wanted, note = requested(body)
-        change = WantedChange(wanted, note, actor(x_actor), if_match, verdict=verdict_in(body, wanted))
+        change = WantedChange(wanted, note, actor(x_actor), if_match, verdict=verdict_in(body))
         row = await make_change(database, publisher, incident_id, change)
         content = {"message": CHANGED["message"], "incident_id": incident_id, "new_status": wanted}
         return JSONResponse(content, headers={"ETag": etag(row)})
@@ -72,19 +72,17 @@ def requested(body: Any) -> tuple[Status, str | None]:
     return status, note_of(body)
 
 
-def verdict_in(body: dict[str, Any], status: Status) -> Verdict | None:
+def verdict_in(body: dict[str, Any]) -> Verdict | None:
     """The verdict of a request's body, if it has one.
 
     Raises:
-        Problem: 422 where it is none, or `status` is that of work that goes on.
+        Problem: 422 where it is none.
     """
     verdict: Verdict | None = body.get("verdict")
     if verdict is None:
         return None
     if verdict not in VERDICTS:
         raise Problem(422, f"verdict: expected one of {', '.join(VERDICTS)}")
-    if status not in GIVEN_WITH:
-        raise Problem(422, "verdict: is given when an incident is resolved or closed")
     return verdict
 
 

@@ -94,10 +94,12 @@ async def _offsets(
 
 async def read_range(consumer: AIOKafkaConsumer, topic: str, wanted: Range) -> AsyncIterator[Sequence[Any]]:
     """The records of a range, in fetches; offsets that hold none (of transactions, or compacted) are passed over."""
+    if not wanted.size:  # a consumer that is stopped as soon as it is assigned a partition hangs
+        return
     place = TopicPartition(topic, wanted.partition)
     consumer.assign([place])
     consumer.seek(place, wanted.start)
-    while wanted.size and await consumer.position(place) < wanted.end:
+    while await consumer.position(place) < wanted.end:
         fetched = await consumer.getmany(place, timeout_ms=_FETCH_MS, max_records=_MOST_RECORDS)
         records = fetched.get(place, [])
         if records and records[-1].offset >= wanted.end:
