@@ -13,7 +13,7 @@ _WIDTH: Final = 860
 """Units of the picture from the first event to the last."""
 _LEAST: Final = 3.0
 """So wide is an incident at least, that it can be seen."""
-_TICKS: Final = 6
+_TICKS: Final = 4
 _MOST_SERVICES: Final = 200
 
 Fields = Mapping[str, Any]
