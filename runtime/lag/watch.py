@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from runtime import metrics
+from runtime.cancellation import is_asked_to_end
 from runtime.kafka import connection_options, make_consumer
 from runtime.lag.ages import with_ages
 from runtime.lag.history import LagHistory, Point, Trend
@@ -67,7 +68,9 @@ class LagWatch:
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 rows, groups = await read_lags(self._settings)
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
+            if is_asked_to_end():
+                raise
             _show([], known=False)
             where = self._settings.kafka_bootstrap_servers
             return LagView(
@@ -86,7 +89,9 @@ async def read_lags(settings: Settings, group: str = "") -> tuple[list[Lag], lis
     """
     async with _admin(settings) as client:
         committed = await committed_offsets(client, group)
-        states = await group_states(client, committed) if committed else []
+        if not committed:
+            return [], []
+        states = await group_states(client, committed)
     reader = make_consumer(settings, group_id=None, max_partition_fetch_bytes=_SMALL_FETCH)
     try:
         await reader.start()
