@@ -19,14 +19,14 @@ from typing import Final
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from runtime.kafka import connection_options, make_producer
+from runtime.kafka import connection_options, make_producer, reader
 from runtime.settings import Settings, load_settings
 from schemas.event import WireEvent
 from schemas.placement import home_partition
 from schemas.timestamps import MICROSECONDS, to_rfc3339
 from stream_processor.backtest.files import blocks
 from stream_processor.backtest.passes import Files, TopicRange, run_pass
-from stream_processor.backtest.topic_range import find_ranges, reader
+from stream_processor.backtest.topic_range import find_ranges
 from stream_processor.rules import rules_from_settings
 
 SERVICES: Final = 1_000

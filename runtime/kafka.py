@@ -1,7 +1,9 @@
 """Kafka clients with every default that bites set on purpose, and the topics they need."""
 
+import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import structlog
@@ -76,6 +78,18 @@ def make_consumer(settings: Settings, *topics: str, group_id: str | None, **opti
         "fetch_max_wait_ms": 100,
     }
     return AIOKafkaConsumer(*topics, group_id=group_id, **connection_options(settings), **(defaults | options))
+
+
+@asynccontextmanager
+async def reader(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer that belongs to no group, stopped at the end of the block."""
+    consumer = make_consumer(settings, group_id=None, **options)
+    try:
+        await consumer.start()
+        await asyncio.sleep(0)  # stopped before its own task has begun, aiokafka raises CancelledError
+        yield consumer
+    finally:
+        await consumer.stop()
 
 
 async def ensure_topics(settings: Settings) -> int:

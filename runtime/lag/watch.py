@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from runtime import metrics
 from runtime.cancellation import is_asked_to_end
-from runtime.kafka import connection_options, make_consumer
+from runtime.kafka import connection_options, reader
 from runtime.lag.ages import with_ages
 from runtime.lag.history import LagHistory, Point, Trend
 from runtime.lag.offsets import GroupState, Lag, committed_offsets, group_states, lags
@@ -89,15 +89,9 @@ async def read_lags(settings: Settings, group: str = "") -> tuple[list[Lag], lis
     """
     async with _admin(settings) as client:
         committed = await committed_offsets(client, group)
-        if not committed:
-            return [], []
         states = await group_states(client, committed)
-    reader = make_consumer(settings, group_id=None, max_partition_fetch_bytes=_SMALL_FETCH)
-    try:
-        await reader.start()
-        return await with_ages(await lags(committed, reader), reader, time.time()), states
-    finally:
-        await reader.stop()
+    async with reader(settings, max_partition_fetch_bytes=_SMALL_FETCH) as consumer:
+        return await with_ages(await lags(committed, consumer), consumer, time.time()), states
 
 
 def _show(rows: Sequence[Lag], *, known: bool) -> None:

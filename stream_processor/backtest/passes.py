@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import msgspec
 
+from runtime.kafka import reader
 from runtime.settings import Settings
 from stream_processor.backtest.file_log import MOST_TOLD, FileLog, Unreadable
 from stream_processor.backtest.files import blocks
 from stream_processor.backtest.findings import Findings, joined
 from stream_processor.backtest.inputs import Input
 from stream_processor.backtest.rule_run import RuleRun
-from stream_processor.backtest.topic_range import Range, read_range, reader
+from stream_processor.backtest.topic_range import Range, read_range
 from stream_processor.rules import RuleSet
 from stream_processor.sorting import sort_records
 

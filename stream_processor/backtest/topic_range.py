@@ -1,15 +1,11 @@
 """A range of a topic: which offsets of each partition it is, and its records one fetch after the other."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from runtime.kafka import make_consumer
-from runtime.settings import Settings
 from schemas.timestamps import from_rfc3339
 
 _FETCH_MS: Final = 500
@@ -107,15 +103,3 @@ async def read_range(consumer: AIOKafkaConsumer, topic: str, wanted: Range) -> A
             return
         if records:
             yield records
-
-
-@asynccontextmanager
-async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started consumer that belongs to no group."""
-    consumer = make_consumer(settings, group_id=None)
-    try:
-        await consumer.start()
-        await asyncio.sleep(0)  # stopped before its own task has begun, aiokafka raises CancelledError
-        yield consumer
-    finally:
-        await consumer.stop()

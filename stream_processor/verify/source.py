@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from runtime.kafka import connection_options
+from runtime.kafka import connection_options, reader
 from runtime.settings import Settings
 from schemas.codec import decode_incident_events
 from schemas.incident import Incident, IncidentEvents
@@ -19,7 +19,7 @@ from schemas.timestamps import MICROSECONDS
 from schemas.topics import EVENTS, INCIDENT_EVENTS
 from stream_processor.backtest.inputs import in_order, inputs_of
 from stream_processor.backtest.live import read_incidents
-from stream_processor.backtest.topic_range import Bound, Range, find_ranges, read_range, reader
+from stream_processor.backtest.topic_range import Bound, Range, find_ranges, read_range
 from stream_processor.rules import RuleSet
 from stream_processor.verify.check import Derivation, Verdict
 from stream_processor.verify.evidence import Evidence, places_of, since

@@ -85,3 +85,10 @@ async def test_a_watch_keeps_a_history_and_names_a_broker_that_is_away(kafka_set
     assert [point.lag for point in watch.curves()[group, topic]] == [2]
     assert away.rows == []
     assert "did not tell the offsets" in (away.unavailable or "")
+
+
+async def test_a_group_without_offsets_is_not_behind(kafka_settings: Settings) -> None:
+    """As every group of a pipeline that has just started: the reader is stopped with nothing read."""
+    rows, _ = await read_lags(kafka_settings, unique("nobody"))
+
+    assert rows == []
