@@ -12,6 +12,7 @@ from ops_assist.backtesting.printing import print_report
 from ops_assist.backtesting.sides import rule_sides
 from ops_assist.backtesting.telling import tell, write_page
 from ops_assist.errors import CommandError
+from ops_assist.options import BootstrapServers, Jobs, Lasting
 from ops_assist.output import write_canonical
 from ops_assist.running import kafka_settings
 from runtime.settings import load_settings
@@ -57,17 +58,15 @@ def backtest(
             help="Score on known faults: a JSON list of service, start and end; verdicts: what people have said.",
         ),
     ] = "",
-    lasting: Annotated[str, typer.Option(help="How long a fault lasts whose end is not given.")] = "5m",
+    lasting: Lasting = "5m",
     sweep: Annotated[
         list[str] | None,
         typer.Option(metavar="AXIS...", help="Try many values at once, as threshold=2..20 window=1m..30m."),
     ] = None,
     sweep_rule: Annotated[str, typer.Option(help="Which rule to sweep, where there are several.")] = "",
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as one page too.")] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Processes; default: one a core.")
-    ] = None,
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    jobs: Jobs = None,
+    bootstrap_servers: BootstrapServers = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Tell which incidents rules would have given on past events, and how they differ from those of other rules.

@@ -8,6 +8,7 @@ import typer
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from ops_assist.kafka_access import admin, consumer, partitions_of
+from ops_assist.options import BootstrapServers
 from ops_assist.output import print_json, print_table
 from ops_assist.running import kafka_settings
 from runtime.settings import Settings, load_settings
@@ -41,7 +42,7 @@ def root() -> None:
 def list_letters(
     *,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=10_000, help="How many, from the newest.")] = 20,
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    bootstrap_servers: BootstrapServers = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with whole values.")] = False,
 ) -> None:
     """List the last dead letters, newest first: reason, origin (topic/partition/offset) and value."""

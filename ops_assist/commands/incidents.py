@@ -12,6 +12,7 @@ import typer
 from ops_assist import exporting, missing
 from ops_assist.corrected_cases import corrected_cases
 from ops_assist.http_api import HttpApi
+from ops_assist.options import BootstrapServers
 from ops_assist.output import print_fields, print_json, print_table
 from ops_assist.running import api_url, kafka_settings
 from runtime.settings import load_settings
@@ -106,7 +107,7 @@ def missed(
     note: Annotated[str, typer.Option(help="What it was.")] = "",
     forget: Annotated[str, typer.Option(metavar="ID", help="Take one back.")] = "",
     actor: Annotated[str, typer.Option(help="Who does it; default: your user name.")] = "",
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    bootstrap_servers: BootstrapServers = "",
     as_json: AsJson = False,
 ) -> None:
     """Record trouble that no incident told of, for `backtest --labels verdicts`; without options, list what was."""

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ops_assist.kafka_access import failures
+from ops_assist.options import BootstrapServers
 from ops_assist.output import console, print_json, safe, table
 from ops_assist.running import kafka_settings
 from runtime.lag.history import LagHistory, Trend
@@ -44,7 +45,7 @@ def lag(
     group: Annotated[str, typer.Option(help="Only this consumer group.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Go on looking, until Ctrl-C.")] = False,
     interval: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds between two looks; rates need two.")] = 1.0,
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    bootstrap_servers: BootstrapServers = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch an array a look.")] = False,
 ) -> None:
     """Show how far each consumer group is behind: records, the age of the next one, rates and the time to catch up.

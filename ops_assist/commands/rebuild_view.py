@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ops_assist.errors import CommandError
 from ops_assist.kafka_access import failures
+from ops_assist.options import BootstrapServers
 from ops_assist.output import console, print_json
 from ops_assist.running import database_settings, kafka_settings
 from query_api.database import DatabaseAway
@@ -28,7 +29,7 @@ app = typer.Typer(add_completion=False)
 def rebuild_view(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    bootstrap_servers: BootstrapServers = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Drop the view in PostgreSQL and fill it again from the topics.

@@ -9,6 +9,7 @@ from aiokafka.errors import for_code
 
 from ops_assist.errors import CommandError
 from ops_assist.kafka_access import admin, consumer, partitions_of, producer
+from ops_assist.options import BootstrapServers
 from ops_assist.output import print_json, safe
 from ops_assist.progress import progress_of
 from ops_assist.replaying.copy import Copy, Notes, Position
@@ -46,7 +47,7 @@ def replay(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew, not where the last run was broken off.")
     ] = False,
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    bootstrap_servers: BootstrapServers = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the closing counts as JSON.")] = False,
 ) -> None:
     """Copy a range of a topic into another topic or cluster, with keys, headers and times.

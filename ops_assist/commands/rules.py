@@ -14,6 +14,7 @@ from ops_assist.backtesting.printing import print_report
 from ops_assist.backtesting.sides import unusable
 from ops_assist.backtesting.telling import tell, write_page
 from ops_assist.errors import CommandError
+from ops_assist.options import BootstrapServers, Jobs, Lasting
 from ops_assist.output import print_json, print_table, safe, write_canonical
 from ops_assist.promoting import Promotion
 from ops_assist.running import kafka_settings
@@ -74,12 +75,10 @@ def promote(
     since: Annotated[str, typer.Option("--from", help="Where in the topic: a time or an offset.")] = "",
     until: Annotated[str, typer.Option("--to", help="Up to where, not included; as --from.")] = "",
     labels: Annotated[str, typer.Option(metavar="FILE|verdicts", help="Score both, as `backtest` does.")] = "",
-    lasting: Annotated[str, typer.Option(help="How long a fault lasts whose end is not given.")] = "5m",
+    lasting: Lasting = "5m",
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the comparison as one page too.")] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Processes; default: one a core.")
-    ] = None,
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    jobs: Jobs = None,
+    bootstrap_servers: BootstrapServers = "",
     yes: Annotated[
         bool, typer.Option("--yes", "--write", help="Write the rule file; else nothing is changed.")
     ] = False,

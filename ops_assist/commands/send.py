@@ -12,6 +12,7 @@ import typer
 
 from ops_assist.errors import CommandError
 from ops_assist.kafka_access import producer
+from ops_assist.options import BootstrapServers
 from ops_assist.output import console, print_json, safe
 from ops_assist.running import api_url, kafka_settings
 from ops_assist.sending.http_delivery import HttpDelivery
@@ -54,7 +55,7 @@ def send(
     ] = "max",
     via: Annotated[Via, typer.Option(help="Through the HTTP API, or straight to the topic ops.events.")] = Via.HTTP,
     url: Annotated[str, typer.Option(help="The HTTP API; default: API_URL, else this machine.")] = "",
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    bootstrap_servers: BootstrapServers = "",
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Events that travel together.")] = 1_000,
     service_prefix: Annotated[str, typer.Option(help="Goes in front of every service's name.")] = "",
     retry_for: Annotated[float, typer.Option(min=0, help="Seconds to keep trying a batch that is not taken.")] = 60.0,

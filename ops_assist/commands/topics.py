@@ -9,6 +9,7 @@ import typer
 
 from ops_assist.errors import CommandError
 from ops_assist.kafka_access import admin
+from ops_assist.options import BootstrapServers
 from ops_assist.output import print_json, print_table
 from ops_assist.running import kafka_settings
 from runtime.kafka import topic_configs
@@ -37,7 +38,7 @@ class TopicState(msgspec.Struct, frozen=True):
 @app.command()
 def topics(
     *,
-    bootstrap_servers: Annotated[str, typer.Option(help="The Kafka cluster; default: that of the settings.")] = "",
+    bootstrap_servers: BootstrapServers = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare the topics that are there with those that the pipeline declares.
