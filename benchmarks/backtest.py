@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
-from runtime.kafka import connection_options, make_producer, reader
+from runtime.kafka import admin_client, make_producer, reader
 from runtime.settings import Settings, load_settings
 from schemas.event import WireEvent
 from schemas.placement import home_partition
@@ -85,10 +85,8 @@ def measured(what: str, count: int, work: Callable[[], object]) -> None:
 
 async def fill(settings: Settings, topic: str, count: int) -> None:
     """Write the events to a topic: arrays of one service, in its place."""
-    admin = AIOKafkaAdminClient(**connection_options(settings))
-    await admin.start()
-    await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs={"max.message.bytes": "2097152"})])
-    await admin.close()
+    async with admin_client(settings) as admin:
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs={"max.message.bytes": "2097152"})])
     producer = make_producer(settings, "benchmark")
     await producer.start()
     waiting: dict[str, list[bytes]] = {}

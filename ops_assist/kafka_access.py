@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
 
 from ops_assist.errors import CommandError
-from runtime.kafka import connection_options, make_consumer, make_producer
+from runtime.kafka import admin_client, make_producer, reader
 from runtime.settings import Settings
 
 _CLIENT: Final = "ops-assist"
@@ -20,12 +20,8 @@ _CLIENT: Final = "ops-assist"
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client. Raises CommandError for every failure of Kafka within the block."""
     with failures(settings):
-        client = AIOKafkaAdminClient(client_id=_CLIENT, **connection_options(settings))
-        try:
-            await client.start()
+        async with admin_client(settings, client_id=_CLIENT) as client:
             yield client
-        finally:
-            await client.close()
 
 
 async def partitions_of(client: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:
@@ -52,12 +48,8 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 async def consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that belongs to no group. Raises CommandError for every failure of Kafka within the block."""
     with failures(settings):
-        client = make_consumer(settings, group_id=None)
-        try:
-            await client.start()
+        async with reader(settings) as client:
             yield client
-        finally:
-            await client.stop()
 
 
 @contextmanager

@@ -1,20 +1,18 @@
 """Dropping the view and filling it again from the topics: the same view, with the same integer ids."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import asyncpg
 import msgspec
-from aiokafka import AIOKafkaConsumer
 
 from query_api.database import connect
 from query_api.materializer import statements
 from query_api.materializer.batch import TOPICS, Source
 from query_api.materializer.consumer import Materializer
 from query_api.models import METADATA, IncidentIdRow
-from runtime.kafka import make_consumer
+from runtime.kafka import reader
 from runtime.settings import Settings
 from schemas.codec import decode_incident
 from schemas.timestamps import to_datetime
@@ -90,7 +88,7 @@ async def rebuild(settings: Settings, watch: Watch) -> Rebuilt:
 
 async def _ends(settings: Settings) -> dict[Source, int]:
     """Where each partition that holds anything ends."""
-    async with _reading(settings, *TOPICS) as consumer:
+    async with reader(settings, *TOPICS) as consumer:
         partitions = list(consumer.assignment())
         starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
     return {Source(*partition): end for partition, end in ends.items() if end > starts[partition]}
@@ -102,7 +100,7 @@ async def _number(settings: Settings, connection: asyncpg.Connection, watch: Wat
     Nothing to do where the database kept them. Where it was lost, the order makes the ids a function of the topic.
     """
     opened: dict[str, Any] = {}
-    async with _reading(settings, INCIDENTS) as consumer:
+    async with reader(settings, INCIDENTS) as consumer:
         ends = await consumer.end_offsets(list(consumer.assignment()))
         done, total = 0, sum(ends.values()) - sum((await consumer.beginning_offsets(list(ends))).values())
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
@@ -170,14 +168,3 @@ async def _filled(connection: asyncpg.Connection, ends: Mapping[Source, int], wa
         if done == total:
             return
         await asyncio.sleep(_LOOK_SECONDS)
-
-
-@asynccontextmanager
-async def _reading(settings: Settings, *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of whole topics, outside any group."""
-    consumer = make_consumer(settings, *topics, group_id=None)
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        await consumer.stop()

@@ -81,15 +81,26 @@ def make_consumer(settings: Settings, *topics: str, group_id: str | None, **opti
 
 
 @asynccontextmanager
-async def reader(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(settings: Settings, *topics: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer that belongs to no group, stopped at the end of the block."""
-    consumer = make_consumer(settings, group_id=None, **options)
+    consumer = make_consumer(settings, *topics, group_id=None, **options)
     try:
         await consumer.start()
         await asyncio.sleep(0)  # stopped before its own task has begun, aiokafka raises CancelledError
         yield consumer
     finally:
         await consumer.stop()
+
+
+@asynccontextmanager
+async def admin_client(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A started admin client, closed at the end of the block."""
+    client = AIOKafkaAdminClient(**connection_options(settings), **options)
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.close()
 
 
 async def ensure_topics(settings: Settings) -> int:
@@ -99,17 +110,13 @@ async def ensure_topics(settings: Settings) -> int:
         TopicsUnsuitable: where topics that must be co-partitioned with `ops.events` are not, or what must be kept for
             ever is not.
     """
-    admin = AIOKafkaAdminClient(**connection_options(settings))
-    await admin.start()
-    try:
+    async with admin_client(settings) as admin:
         present = {t["topic"]: len(t["partitions"]) for t in await _describe(admin)}
         partitions = present.get(EVENTS, settings.topic_partitions)
         await _create(admin, [t for t in TOPICS if t.name not in present], partitions, settings)
         _check_partitions(present, partitions)
         _check_kept(await topic_configs(admin, [t.name for t in TOPICS if t.name in present]))
         return partitions
-    finally:
-        await admin.close()
 
 
 async def topic_configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from aiokafka.structs import TopicPartition
 
-from runtime.kafka import TopicsUnsuitable, make_consumer, make_producer
+from runtime.kafka import TopicsUnsuitable, make_producer, reader
 from runtime.settings import Settings
 from schemas.topics import DETECTION_CHANGELOG, EVENTS
 from stream_processor.durable_table import read_to_end
@@ -43,17 +43,13 @@ async def check_layout(settings: Settings, partitions: int) -> None:
 
 
 async def _read(settings: Settings) -> int | None:
-    reader = make_consumer(settings, group_id=None)
-    await reader.start()
-    try:
-        async with aclosing(read_to_end(reader, [TopicPartition(DETECTION_CHANGELOG, _FIRST)])) as fetches:
-            async for _, records in fetches:
-                for record in records:
-                    if record.key == LAYOUT_KEY and record.value:
-                        return int(record.value)
-        return None
-    finally:
-        await reader.stop()
+    place = TopicPartition(DETECTION_CHANGELOG, _FIRST)
+    async with reader(settings) as consumer, aclosing(read_to_end(consumer, [place])) as fetches:
+        async for _, records in fetches:
+            for record in records:
+                if record.key == LAYOUT_KEY and record.value:
+                    return int(record.value)
+    return None
 
 
 async def _write(settings: Settings, partitions: int) -> None:

@@ -2,17 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from runtime import metrics
 from runtime.cancellation import is_asked_to_end
-from runtime.kafka import connection_options, reader
+from runtime.kafka import admin_client, reader
 from runtime.lag.ages import with_ages
 from runtime.lag.history import LagHistory, Point, Trend
 from runtime.lag.offsets import GroupState, Lag, committed_offsets, group_states, lags
@@ -87,7 +85,7 @@ async def read_lags(settings: Settings, group: str = "") -> tuple[list[Lag], lis
     Raises:
         KafkaError: the cluster cannot be asked.
     """
-    async with _admin(settings) as client:
+    async with admin_client(settings, client_id="ops-lag") as client:
         committed = await committed_offsets(client, group)
         states = await group_states(client, committed)
     async with reader(settings, max_partition_fetch_bytes=_SMALL_FETCH) as consumer:
@@ -106,13 +104,3 @@ def _show(rows: Sequence[Lag], *, known: bool) -> None:
         metrics.END_OFFSET.labels(row.topic, str(row.partition)).set(row.end)
         if row.seconds is not None:
             metrics.LAG_SECONDS.labels(*labels).set(row.seconds)
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(client_id="ops-lag", **connection_options(settings))
-    try:
-        await client.start()
-        yield client
-    finally:
-        await client.close()

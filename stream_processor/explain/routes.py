@@ -12,9 +12,8 @@ from schemas.lifecycle import Status
 from schemas.timestamps import now_micros, to_micros, to_rfc3339
 from stream_processor.explain.history import MAX_EVENTS
 from stream_processor.explain.report import ActiveIncident, Report, RuleReport, explain
-from stream_processor.explain.rules_on_demand import RulesOnDemand
+from stream_processor.explain.rules_on_demand import RulesOnDemand, rules_or_problem
 from stream_processor.explain.source import HistorySource, SourceAway, UnknownService
-from stream_processor.faults import InvalidFiles
 from stream_processor.ledger import Reason
 from stream_processor.rule_watch import fingerprint_of
 from stream_processor.rules import RuleSet
@@ -131,7 +130,7 @@ def router(source: HistorySource, rules: RulesOnDemand) -> APIRouter:
         ] = None,
     ) -> ExplainAnswer:
         """Run the detection once more over what the service has sent up to `at`."""
-        in_force = await _rules(rules)
+        in_force = await rules_or_problem(rules)
         moment = now_micros() if at is None else to_micros(at)
         async with turn:
             try:
@@ -145,14 +144,6 @@ def router(source: HistorySource, rules: RulesOnDemand) -> APIRouter:
         return _answer(report, in_force)
 
     return routes
-
-
-async def _rules(rules: RulesOnDemand) -> RuleSet:
-    try:
-        return await asyncio.to_thread(rules.get)
-    except InvalidFiles as invalid:
-        told = "; ".join(map(str, invalid.faults))
-        raise Problem(503, f"The rules of RULES cannot be used: {told}", headers=_RETRY_AFTER) from invalid
 
 
 def _answer(report: Report, rules: RuleSet) -> ExplainAnswer:

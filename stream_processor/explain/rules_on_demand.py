@@ -1,5 +1,8 @@
 """The rules of RULES for who asks now and then: read again when files have changed, the last good ones meanwhile."""
 
+import asyncio
+
+from runtime.problem import Problem
 from runtime.settings import Settings
 from stream_processor.faults import InvalidFiles
 from stream_processor.rule_files import rules_in_force
@@ -29,3 +32,17 @@ class RulesOnDemand:
                 if self._rules is None:
                     raise
         return self._rules
+
+
+async def rules_or_problem(rules: RulesOnDemand) -> RuleSet:
+    """The rules, for a route.
+
+    Raises:
+        Problem: 503, the files cannot be used.
+    """
+    try:
+        return await asyncio.to_thread(rules.get)
+    except InvalidFiles as invalid:
+        told = "; ".join(map(str, invalid.faults))
+        detail = f"The rules of RULES cannot be used: {told}"
+        raise Problem(503, detail, headers={"Retry-After": "5"}) from invalid

@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field
 
 from runtime.problem import MEDIA_TYPE, Problem
 from runtime.settings import Settings
-from stream_processor.explain.rules_on_demand import RulesOnDemand
-from stream_processor.faults import InvalidFiles
+from stream_processor.explain.rules_on_demand import RulesOnDemand, rules_or_problem
 from stream_processor.rule_watch import fingerprint_of
 from stream_processor.rules import RuleSet
 from stream_processor.verify.check import Result
@@ -74,7 +73,7 @@ def router(client: httpx.AsyncClient, settings: Settings, rules: RulesOnDemand) 
         incident_id: Annotated[int, Path(ge=1, le=2**63 - 1, description="The id of an incident.")],
     ) -> VerifyAnswer:
         """Read the records that led to it, run the detection by the rules in force, and compare."""
-        in_force = await _rules(rules)
+        in_force = await rules_or_problem(rules)
         async with turn:
             try:
                 found = await verify(settings, await named(client, incident_id), in_force)
@@ -88,14 +87,6 @@ def router(client: httpx.AsyncClient, settings: Settings, rules: RulesOnDemand) 
         return _answer(incident_id, found, in_force)
 
     return routes
-
-
-async def _rules(rules: RulesOnDemand) -> RuleSet:
-    try:
-        return await asyncio.to_thread(rules.get)
-    except InvalidFiles as invalid:
-        told = "; ".join(map(str, invalid.faults))
-        raise Problem(503, f"The rules of RULES cannot be used: {told}", headers=_RETRY_AFTER) from invalid
 
 
 def _answer(number: int, found: Verified, rules: RuleSet) -> VerifyAnswer:

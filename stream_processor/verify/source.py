@@ -7,10 +7,9 @@ from typing import Final, NamedTuple
 import httpx
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from runtime.kafka import connection_options, reader
+from runtime.kafka import admin_client, reader
 from runtime.settings import Settings
 from schemas.codec import decode_incident_events
 from schemas.incident import Incident, IncidentEvents
@@ -118,13 +117,9 @@ async def _kafka(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 
 async def _partitions(settings: Settings) -> int:
     """How many partitions `ops.events` has."""
-    admin = AIOKafkaAdminClient(**connection_options(settings))
-    try:
-        await admin.start()
+    async with admin_client(settings) as admin:
         [described] = await admin.describe_topics([EVENTS])
         return len(described["partitions"])
-    finally:
-        await admin.close()
 
 
 async def _told(consumer: AIOKafkaConsumer, incident: Incident) -> tuple[list[IncidentEvents], bool]:
