@@ -12,7 +12,6 @@ from confluent_kafka import Producer
 
 from deploy.brokers.base import Broker
 from schemas.topics import EVENTS, INCIDENTS
-from tests.support.brokers import EMBEDDED
 from tests.support.dashboards import DASHBOARDS, alerts, labels_asked, metrics_in, panel_queries
 from tests.support.databases import Databases
 from tests.support.openai_server import KEY, running_server
@@ -21,9 +20,7 @@ from tests.support.ports import free_port
 from tests.support.prometheus import FOLDER, Prometheus, running_prometheus
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.parametrize(
-    "broker", [pytest.param(EMBEDDED, marks=pytest.mark.embedded_broker)], indirect=True, scope="module"
-)
+pytestmark = pytest.mark.apache_kafka
 
 SERVICES: Final = {
     "front_door": FRONT_DOOR,
@@ -44,13 +41,15 @@ def pipeline(broker: Broker, databases: Databases, tmp_path_factory: pytest.Temp
             broker,
             databases.create(),
             tmp_path_factory.mktemp("state dir"),
-            *SERVICES.values(),
+            *(service for service in SERVICES.values() if service != ANALYZER),
             LLM_MODEL="openai/gpt-4o-mini",
             LLM_API_BASE=model.url,
             OPENAI_API_KEY=KEY,
-            API_URL=f"http://127.0.0.1:{free_port()}",
         ) as running,
     ):
+        running.environment["API_URL"] = f"http://127.0.0.1:{free_port()}"
+        running.start(ANALYZER)
+        running.wait_ready(ANALYZER)
         yield running
 
 
@@ -76,13 +75,9 @@ def test_every_query_of_the_dashboard_gives_data(prometheus: Prometheus, dashboa
     queries = {title: with_variables(query) for title, query in panel_queries(dashboard).items()}
     assert len(queries) > 30
 
-    missing = list(queries)
+    empty = prometheus.still_without_data(queries.values(), within=45)
 
-    def all_there() -> bool:
-        missing[:] = [title for title in missing if not prometheus.query(queries[title])]
-        return not missing
-
-    wait_until(all_there, timeout=45, what=lambda: f"data of {missing}")
+    assert [title for title, query in queries.items() if query in empty] == []
 
 
 def test_every_alert_reads_what_is_there(prometheus: Prometheus) -> None:
@@ -90,9 +85,9 @@ def test_every_alert_reads_what_is_there(prometheus: Prometheus) -> None:
     selectors = {selector for alert in alerts() for selector in selectors_in(alert["expr"])}
     assert len(selectors) > 20
 
-    wait_until(lambda: not prometheus.without_data(sorted(selectors)), timeout=30, what="every metric of the alerts")
+    assert prometheus.still_without_data(selectors, within=30) == set()
     wait_until(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()), what="all rules evaluated")
-    assert [rule["name"] for rule in prometheus.rules()] == [alert["alert"] for alert in alerts()]
+    assert {rule["name"] for rule in prometheus.rules()} == {alert["alert"] for alert in alerts()}
     assert prometheus.query('ALERTS{alertname="ServiceDown"}') == []
 
 

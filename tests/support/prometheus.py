@@ -3,7 +3,8 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from tests.support.waiting import wait_until
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "prometheus"
 _STOP_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.1
 
 
 def program(name: str) -> str:
@@ -63,9 +65,14 @@ class Prometheus:
         groups = self.http.get("/api/v1/rules").json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
-    def without_data(self, expressions: Sequence[str]) -> list[str]:
-        """Those of the queries that give nothing."""
-        return [expression for expression in expressions if not self.query(expression)]
+    def still_without_data(self, expressions: Iterable[str], *, within: float) -> set[str]:
+        """Those of the queries that give nothing after `within` seconds."""
+        empty = set(expressions)
+        deadline = time.monotonic() + within
+        while empty and time.monotonic() < deadline:
+            empty = {expression for expression in empty if not self.query(expression)}
+            time.sleep(_POLL_SECONDS)
+        return empty
 
 
 @contextmanager
