@@ -1,6 +1,6 @@
 #!/bin/sh
 # What some tests need from the system: Java and Maven (Apache Kafka), Chromium (browser tests), kcat (a foreign producer),
-# Prometheus (alerts and dashboards). As root on Debian they are installed; else one line says what is missing and those
+# kubectl (renders the Kubernetes manifests), Prometheus (alerts and dashboards). As root on Debian they are installed; else one line says what is missing and those
 # tests skip themselves.
 set -eu
 
@@ -34,6 +34,7 @@ command -v java >/dev/null 2>&1 || missing="$missing default-jre-headless"
 command -v mvn >/dev/null 2>&1 || missing="$missing maven"
 command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || missing="$missing chromium"
 command -v kcat >/dev/null 2>&1 || missing="$missing kcat"
+command -v kubectl >/dev/null 2>&1 || missing="$missing kubernetes-client"
 has_prometheus || missing="$missing prometheus"
 [ -n "$missing" ] || exit 0
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from query_api.pipeline import service_urls
 from runtime.settings import Settings, load_settings

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -102,7 +102,7 @@ def test_pods_are_locked_down(part: str) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_service_is_probed_budgeted_and_reached(part: str) -> None:
-    """Liveness is /health, readiness /readyz, on the port that the service listens on; one pod at a time may be taken."""
+    """Liveness is /health, readiness /readyz, on the service's own port; one pod at a time may be taken."""
     manifests = rendered(part)
     budgets = {m["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] for m in manifests if _is(m, "PodDis")}
     assert {pod["metadata"]["labels"]["app.kubernetes.io/name"] for _, pod in pods(part)} == set(PORTS) == budgets

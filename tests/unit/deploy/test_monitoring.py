@@ -21,7 +21,7 @@ def known() -> set[str]:
     """The names of every series that the code can expose."""
     suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
     found = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
-    return {metric._name + suffix for metric in found for suffix in suffixes[metric._type]}
+    return {metric._name + suffix for metric in found for suffix in suffixes[str(metric._type)]}
 
 
 QUERIES: Final = {
