@@ -3,9 +3,13 @@
 import os
 import time
 from hashlib import blake2b
+from struct import Struct
+from typing import Final
 from uuid import UUID
 
 from schemas.timestamps import MICROSECONDS
+
+_FINGERPRINT: Final = Struct("<Q").unpack
 
 
 def uuid7() -> str:
@@ -39,7 +43,8 @@ def event_fingerprint(event_id: str) -> int:
 
     Of n remembered ids two collide with probability about n**2 / 2**65 (birthday bound): 3e-11 at 32,768.
     """
-    return int.from_bytes(blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    fingerprint: int = _FINGERPRINT(blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=8).digest())[0]
+    return fingerprint
 
 
 def _uuid(millis: int, tail: bytes, *, version: int) -> str:

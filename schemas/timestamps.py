@@ -7,7 +7,7 @@ from typing import Final
 
 MICROSECONDS: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+_DAY_SECONDS: Final = 86_400
 _SECOND: Final = timedelta(seconds=1)
 _SIXTIETH: Final = re.compile(r"(.{16}):60(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 
@@ -19,7 +19,8 @@ def now_micros() -> int:
 
 def to_micros(moment: datetime) -> int:
     """Microseconds since the epoch of an aware datetime."""
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH  # its parts are quicker to put together than it is to divide
+    return (since.days * _DAY_SECONDS + since.seconds) * MICROSECONDS + since.microseconds
 
 
 EARLIEST: Final = to_micros(datetime.min.replace(tzinfo=UTC))

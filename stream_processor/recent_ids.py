@@ -35,16 +35,17 @@ class IdRow(msgspec.Struct, array_like=True):
 class RecentIds:
     """The recent ids of one service. `rows` holds the segment rows to write (None: to delete) since `take_rows`."""
 
-    __slots__ = ("_known", "_next_number", "_rows", "_segments", "_stored", "_tail")
+    __slots__ = ("_known", "_next_number", "_rows", "_segments", "_stored", "_tail", "_times")
 
     def __init__(self, row: IdRow | None = None, read_segment: Callable[[int], bytes | None] | None = None) -> None:
         row = row or IdRow()
-        self._tail: list[tuple[int, int]] = list(zip(row.tail[::2], row.tail[1::2], strict=True))
+        self._times = array("q", row.tail[::2])
+        self._tail = array("Q", row.tail[1::2])
         self._segments = list(row.segments)
         self._next_number = row.next_number
         self._stored: dict[int, array[int]] = {}
         self._rows: dict[int, bytes | None] = {}
-        self._known = {fingerprint for _, fingerprint in self._tail}
+        self._known = set(self._tail)
         for segment in self._segments:
             # A segment whose row is gone had expired before the row that says so was written.
             stored = array("Q", (read_segment(segment.number) if read_segment else None) or b"")
@@ -62,7 +63,8 @@ class RecentIds:
     def add(self, time: int, fingerprint: int) -> None:
         """Remember an id that counts, with its event time in microseconds."""
         self._known.add(fingerprint)
-        self._tail.append((time, fingerprint))
+        self._times.append(time)
+        self._tail.append(fingerprint)
         if len(self._tail) >= SEGMENT + ALWAYS_KEPT:
             self._move_oldest()
 
@@ -73,14 +75,16 @@ class RecentIds:
             self._known.difference_update(self._stored.pop(segment.number))
             self._rows[segment.number] = None
         surplus = 0
-        while surplus < len(self._tail) - ALWAYS_KEPT and self._tail[surplus][0] < horizon:
-            self._known.discard(self._tail[surplus][1])
+        while surplus < len(self._tail) - ALWAYS_KEPT and self._times[surplus] < horizon:
+            self._known.discard(self._tail[surplus])
             surplus += 1
-        del self._tail[:surplus]
+        del self._times[:surplus], self._tail[:surplus]
 
     def row(self) -> IdRow:
         """What the service's row must say."""
-        return IdRow([part for pair in self._tail for part in pair], list(self._segments), self._next_number)
+        tail = [0] * (2 * len(self._tail))
+        tail[::2], tail[1::2] = self._times, self._tail
+        return IdRow(tail, list(self._segments), self._next_number)
 
     def take_rows(self) -> dict[int, bytes | None]:
         """The segment rows to write before the service's row, and to delete after it (None)."""
@@ -88,10 +92,8 @@ class RecentIds:
         return rows
 
     def _move_oldest(self) -> None:
-        oldest = self._tail[:SEGMENT]
-        del self._tail[:SEGMENT]
-        segment = Segment(self._next_number, max(time for time, _ in oldest))
-        stored = array("Q", (fingerprint for _, fingerprint in oldest))
+        segment, stored = Segment(self._next_number, max(self._times[:SEGMENT])), self._tail[:SEGMENT]
+        del self._times[:SEGMENT], self._tail[:SEGMENT]
         self._segments.append(segment)
         self._stored[segment.number] = stored
         self._rows[segment.number] = stored.tobytes()

@@ -61,7 +61,7 @@ class Span(msgspec.Struct, array_like=True):
     @property
     def alive_at(self) -> int:
         """The event time from which the quiet period runs."""
-        return max(self.last, self.kept_alive_at)
+        return max(self.kept_alive_at, self.last)
 
     @property
     def is_active(self) -> bool:
@@ -72,11 +72,13 @@ class Span(msgspec.Struct, array_like=True):
         """Count `items`, which belong to it from now on; an event stirs an incident that had fallen quiet."""
         self.count += len(items)
         for item in items:
-            self.last = max(self.last, item.time)
+            if item.time > self.last:
+                self.last = item.time
             if len(self.samples) < MAX_SAMPLES:
                 self.samples.append(EventPosition(item.offset, item.index))
         self.touch(received_at)
-        self.heard_at = max(self.heard_at, received_at)
+        if received_at > self.heard_at:
+            self.heard_at = received_at
         if self.quiet_from:
             self.note("stirred", "an event from within its quiet period arrived", received_at, to=self.quiet_from)
             self.quiet_from = None
@@ -84,7 +86,8 @@ class Span(msgspec.Struct, array_like=True):
     def touch(self, at: int) -> None:
         """It has changed: a new version, as of `at`."""
         self.version += 1
-        self.updated_at = max(self.updated_at, at)
+        if at > self.updated_at:
+            self.updated_at = at
 
     def note(
         self,

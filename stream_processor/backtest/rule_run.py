@@ -26,6 +26,10 @@ TookIn = Callable[[str, list[tuple[int, int]]], None]
 """Told the key of an incident and the places of events that it takes in, by offset and index."""
 
 
+PassBy = Callable[[str, int, int], None]
+"""Takes an event that no rule counts: its service, event time and time of receipt (in microseconds)."""
+
+
 class _Watched(Decisions):
     """Decisions that nobody publishes: of the events that incidents take in, only near misses want to know."""
 
@@ -91,11 +95,8 @@ class RuleRun:
         decisions = self._single
         decisions.ledger[take_in(self._state(arrival.event.service), arrival, self.rules, decisions)] += 1
 
-    def passer(self) -> Callable[[str, int, int], None]:
-        """The same for events that no rule counts, as their level tells, until the next `take`.
-
-        It takes an event's service, event time and time of receipt (in microseconds).
-        """
+    def passer(self) -> PassBy:
+        """The same for events that no rule counts, as their level tells, until the next `take`."""
         states, rules, decisions, ledger = self._states, self.rules, self._single, self._single.ledger
 
         def pass_one(service: str, time: int, received_at: int) -> None:
