@@ -15,8 +15,10 @@ from ingest_gateway.event_ids import ids_for
 from ingest_gateway.event_log import EventLog
 from ingest_gateway.headers import BodyHeaders, body_headers
 from ingest_gateway.reading import read_array, read_lines
+from ingest_gateway.traces import SERVICE
 from runtime.metrics import EVENTS_REFUSED
 from runtime.problem import problem_response
+from runtime.request_tracing import answered, request_span
 
 EVENTS_PATH: Final = "/api/v1/events"
 BATCH_PATH: Final = "/api/v1/events/batch"
@@ -52,15 +54,18 @@ class Ingest:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        try:
-            answer = await self._answer(scope, receive)
-        except ClientGone:
-            return
-        except refusal.Refusal as refused:
-            EVENTS_REFUSED.labels(self._route, refused.reason).inc(refused.events)
-            await _problem(refused)(scope, receive, send)
-            return
-        await _send(send, answer)
+        with request_span(SERVICE, "POST", self._route, scope["headers"]) as span:
+            try:
+                answer = await self._answer(scope, receive)
+            except ClientGone:
+                return
+            except refusal.Refusal as refused:
+                answered(span, refused.status)
+                EVENTS_REFUSED.labels(self._route, refused.reason).inc(refused.events)
+                await _problem(refused)(scope, receive, send)
+                return
+            answered(span, answer.status)
+            await _send(send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         headers = body_headers(scope["headers"])

@@ -89,14 +89,21 @@ class OtlpSpan:
         """See `Span`."""
         self._span.set_attribute(name, value)
 
+    def rename(self, name: str) -> None:
+        """See `Span`."""
+        self._span.update_name(name)
+
     def fail(self, error_type: str) -> None:
         """See `Span`."""
+        if not self._span.is_recording():
+            return
         self._span.set_attribute("error.type", error_type)
         self._span.set_status(Status(StatusCode.ERROR))
 
     def end(self) -> None:
-        """See `Span`."""
-        self._span.end()
+        """See `Span`; a second time is no fault, which the SDK would log."""
+        if self._span.is_recording():
+            self._span.end()
 
 
 class CountingProcessor(BatchSpanProcessor):

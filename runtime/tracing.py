@@ -35,6 +35,9 @@ class Span(Protocol):
     def set(self, name: str, value: Value) -> None:
         """Set an attribute."""
 
+    def rename(self, name: str) -> None:
+        """Its name is known only now."""
+
     def fail(self, error_type: str) -> None:
         """It went wrong; `error_type` is a class or a code, never a text."""
 
@@ -68,6 +71,9 @@ class _Unrecorded:
         self.context = context
 
     def set(self, name: str, value: Value) -> None:
+        """See `Span`."""
+
+    def rename(self, name: str) -> None:
         """See `Span`."""
 
     def fail(self, error_type: str) -> None:
