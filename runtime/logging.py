@@ -11,9 +11,6 @@ import structlog
 from runtime.settings import Settings
 from runtime.trace_context import current
 
-Place = Any
-"""What knows its `topic`, `partition` and `offset`, as every Kafka record does."""
-
 
 def add_trace(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Say which trace a line belongs to, unless it says so itself."""
@@ -23,9 +20,10 @@ def add_trace(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping
     return line
 
 
-def about(record: Place) -> AbstractContextManager[None]:
+def about(topic: str, partition: int, offset: int | None) -> AbstractContextManager[None]:
     """Lines that are logged in the block say which record they are about."""
-    return structlog.contextvars.bound_contextvars(topic=record.topic, partition=record.partition, offset=record.offset)
+    place = {"topic": topic, "partition": partition}
+    return structlog.contextvars.bound_contextvars(**(place if offset is None else place | {"offset": offset}))
 
 
 _SHARED: list[Any] = [

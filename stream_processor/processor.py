@@ -132,7 +132,7 @@ class Processor:
     async def take_status_changes(self, partition: int, records: Sequence[Record]) -> None:
         """Apply people's changes of one partition of `ops.incident-status`, each durable before it is published."""
         for record in records:
-            with about(record), under(context_of(record.headers)):
+            with about(record.topic, partition, record.offset), under(context_of(record.headers)):
                 try:
                     change = decode_status_change(record.value or b"")
                 except (msgspec.DecodeError, ValueError) as error:
