@@ -46,6 +46,7 @@ class OtlpRecorder:
         """`service`: its name where OTEL_SERVICE_NAME sets none; `exporter`: default, that of the variables."""
         # It logs each failure and retry; the beginning and the end of an outage are said below.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+        # Not made global: what libraries would record by themselves may hold what people say.
         self._provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
         self._provider.add_span_processor(CountingProcessor(exporter or OTLPSpanExporter()))
         self._tracer = lru_cache(lambda scope: self._provider.get_tracer(scope, VERSION))

@@ -1,4 +1,4 @@
-"""Spans, where an OTLP endpoint is set; else nothing of OpenTelemetry is even imported.
+"""Spans, where an OTLP endpoint is set; else OpenTelemetry's SDK is not even imported.
 
 Names and attributes follow OpenTelemetry's semantic conventions for HTTP, messaging and generative AI. No span holds
 what events, prompts or answers say: of an error, only its type.
