@@ -1,9 +1,12 @@
 """One trace through all four services, from a producer's own span to the analysis and the view, and their logs."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from confluent_kafka import Producer
@@ -15,13 +18,14 @@ from tests.support.brokers import EMBEDDED
 from tests.support.databases import Databases
 from tests.support.openai_server import running_server
 from tests.support.otlp_receiver import Collector, SeenSpan, collector
-from tests.support.pipeline import ANALYZER, FRONT_DOOR, MATERIALIZER, PROCESSOR, Pipeline, running_pipeline
+from tests.support.pipeline import ANALYZER, FRONT_DOOR, MATERIALIZER, PROCESSOR, SERVICES, Pipeline, running_pipeline
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize(
     "broker", [pytest.param(EMBEDDED, marks=pytest.mark.embedded_broker)], indirect=True, scope="module"
 )
 
+ROOT = Path(__file__).parents[2]
 SECRET_TEXT = "the vault of mrs finch does not open"
 
 
@@ -157,6 +161,18 @@ def test_a_status_change_goes_the_same_way(traced: Traced) -> None:
     view = wait_until(lambda: seen.find("query_api", f"process {INCIDENTS}", trace), timeout=60, what="the view")
     assert {span.parent_id for span in view} == {request.span_id}
     assert line_of(traced.pipeline, PROCESSOR, "status_change", trace)["offset"] >= 0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_metric_that_a_service_answers_stands_in_the_page(traced: Traced, service: str) -> None:
+    """But for those of the client library itself."""
+    text = httpx.get(f"http://127.0.0.1:{traced.pipeline.ports[service]}/metrics").text
+    answered = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    of_ours = {
+        name for name in answered if not name.startswith(("process_", "python_")) and not name.endswith("_created")
+    }
+    assert of_ours
+    assert of_ours <= set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
 
 
 PATCH = "PATCH /api/v1/incidents/{incident_id}/status"
