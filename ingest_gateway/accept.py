@@ -95,7 +95,7 @@ async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader) 
 
 async def _publish(log: EventLog, records: list[Record]) -> None:
     started = time.perf_counter()
-    await traces.publish(log, records)
+    await (traces.publish(log, records) if traces.is_needed() else log.publish(records))
     PUBLISH_SECONDS.observe(time.perf_counter() - started)
 
 

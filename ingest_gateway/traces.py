@@ -21,6 +21,11 @@ _SEND: Final[tracing.Attributes] = {
 }
 
 
+def is_needed() -> bool:
+    """Whether there is a trace to hand on or to record."""
+    return tracing.is_on() or current() is not None
+
+
 async def publish(log: EventLog, records: Sequence[Record]) -> None:
     """Write records under the request's trace, if it has one: one span for all of them, which each of them names."""
     if not tracing.is_on():

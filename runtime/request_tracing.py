@@ -12,10 +12,21 @@ from runtime.request_timing import METHODS, OTHER
 from runtime.trace_context import http_context
 
 _REQUEST_ID: Final = b"x-request-id"
+_ORIGIN: Final = frozenset({_REQUEST_ID, b"traceparent"})
 _MAX_REQUEST_ID: Final = 128
 _SERVER_ERROR: Final = 500
 
 Headers = Iterable[tuple[bytes, bytes]]
+
+
+def is_traced(headers: Headers) -> bool:
+    """Whether there is anything to do about the trace or the id of a request: of most there is not."""
+    if tracing.is_on():
+        return True
+    for name, _ in headers:  # noqa: SIM110 - quicker than any(), and every request comes by here
+        if name in _ORIGIN:
+            return True
+    return False
 
 
 @contextmanager
@@ -44,7 +55,7 @@ class RequestTracing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not is_traced(scope["headers"]):
             await self._app(scope, receive, send)
             return
         method = scope["method"] if scope["method"] in METHODS else OTHER
