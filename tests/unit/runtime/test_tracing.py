@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.otlp_receiver import collector
 from tests.support.span_recorder import MemoryRecorder
 from tests.support.waiting import wait_until
 
+THREADS = ("OtelBatchSpanRecordProcessor", "traces-shutdown")
 CONTEXT = TraceContext("a" * 32, "b" * 16, 1)
 
 
@@ -28,6 +30,8 @@ def _own_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name)
     yield
     tracing.close_tracing()
+    # A thread that is left behind would draw from `random` in the tests that come after.
+    wait_until(lambda: not any(thread.name in THREADS for thread in threading.enumerate()), what="the end of threads")
 
 
 def counted(outcome: str) -> float:
@@ -149,6 +153,8 @@ def test_an_endpoint_that_hangs_bounds_the_queue_and_holds_up_no_end(monkeypatch
         tracing.close_tracing()
         assert not seen.silence.is_set()
         assert seen.bodies == []
+        seen.silence.set()
+        wait_until(seen.spans, what="the spans that were under way")
 
 
 def test_a_variable_that_the_sdk_cannot_use_stops_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
