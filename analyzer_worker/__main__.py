@@ -10,6 +10,7 @@ from runtime.health import server, status_app
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.stopping import when_told_to_stop
+from runtime.tracing import close_tracing, configure_tracing
 
 
 async def main(settings: Settings) -> None:
@@ -30,6 +31,10 @@ if __name__ == "__main__":
     try:
         loaded = load_settings()
         configure_logging(loaded, "analyzer_worker")
-        uvloop.run(main(loaded))
+        configure_tracing(loaded, "analyzer_worker")
+        try:
+            uvloop.run(main(loaded))
+        finally:
+            close_tracing()
     except SettingsError as error:
         sys.exit(f"analyzer_worker: {error}")

@@ -14,7 +14,9 @@ from analyzer_worker.model_errors import ModelError, Permanent, Retryable, Unusa
 from analyzer_worker.prompt import SCHEMA, Prompt
 from analyzer_worker.spending.price import FREE, Price
 from analyzer_worker.spending.purse import Purse
+from analyzer_worker.traces import calling, replied
 from runtime.metrics import MODEL_COST, MODEL_SECONDS
+from runtime.trace_context import current
 from schemas.analysis import Severity
 from schemas.incident import Incident
 
@@ -143,7 +145,9 @@ class Asking:
         outcome = "cancelled"
         try:
             left = max(0.1, self._deadline - asyncio.get_running_loop().time())
-            reply = await self._completion.complete(messages, SCHEMA, left)
+            with calling(self._completion.model, current()) as call:
+                reply = await self._completion.complete(messages, SCHEMA, left)
+                replied(call, reply)
             outcome = "answered"
         except ModelError as error:
             outcome = error.outcome

@@ -12,7 +12,9 @@ from analyzer_worker.answering import Answer, Answering
 from analyzer_worker.asking import Bill
 from analyzer_worker.model_errors import ModelError
 from analyzer_worker.progress import Partition
+from analyzer_worker.traces import analyzing
 from analyzer_worker.verdict import Sample, Verdict
+from runtime.trace_context import TraceContext
 from schemas.analysis import AnalysisStatus
 from schemas.incident import Incident
 
@@ -37,6 +39,8 @@ class Job(msgspec.Struct):
     """How often the model was asked in vain before."""
     replaces: bool = False
     """An analysis stands already: only a better one is published."""
+    trace: TraceContext | None = None
+    """Of the record that asked for it."""
 
     @property
     def characters(self) -> int:
@@ -109,11 +113,12 @@ class ModelDesk:
             started = time.monotonic()
             bill = Bill()
             alone = job.request_id is not None
-            answer = await self._answering.answer(
-                job.incident, job.samples, job.rules, bill, alone=alone, attempts=job.attempts
-            )
-            took = round((time.monotonic() - started) * 1_000)
-            await self._finish(job, _outcome(answer, took, bill))
+            with analyzing("model", job.incident, job.records[0] if job.records else None, job.trace):
+                answer = await self._answering.answer(
+                    job.incident, job.samples, job.rules, bill, alone=alone, attempts=job.attempts
+                )
+                took = round((time.monotonic() - started) * 1_000)
+                await self._finish(job, _outcome(answer, took, bill))
             # A record that joined while the result was being published is finished by it too.
             del self._jobs[job.incident.key, job.request_id]
             self._characters -= job.characters

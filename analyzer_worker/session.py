@@ -26,10 +26,13 @@ from analyzer_worker.retries import Retries, delays_of
 from analyzer_worker.rules import analyze_by_rules
 from analyzer_worker.samples import fetch_samples
 from analyzer_worker.sharing import templates_of
+from analyzer_worker.traces import analyzing
 from analyzer_worker.verdict import Sample, Verdict, to_analysis
 from runtime.kafka import ensure_topics, make_consumer, make_producer
+from runtime.logging import about
 from runtime.metrics import ANALYSES as PUBLISHED
 from runtime.settings import Settings
+from runtime.trace_context import TraceContext, context_of, current, headers_of, under
 from schemas.analysis import Analysis, AnalysisRequest, AnalysisStatus
 from schemas.codec import decode_analysis, decode_analysis_request, decode_incident, encode
 from schemas.incident import Incident
@@ -62,6 +65,8 @@ class Work(msgspec.Struct):
     """An analysis stands already."""
     only_if_changed: bool = False
     """Only where its first events have templates that were not analysed."""
+    trace: TraceContext | None = None
+    """Of the record that asks for it."""
 
 
 class ByRules(msgspec.Struct, frozen=True):
@@ -180,7 +185,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             self._progress.took(*place)
         works: dict[tuple[str, str | None], Work] = {}
         for record in records:
-            await self._take(record, works)
+            with about(record.topic, record.partition, record.offset), under(context_of(record.headers)):
+                await self._take(record, works)
         if works:
             await self._analyze(list(works.values()))
         waiting = self._desk.records() if self._desk else set()
@@ -201,7 +207,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
         if key is not None:
             works.pop(key, None)
         if key is not None and work:
-            works[key] = work
+            works[key] = msgspec.structs.replace(work, trace=current())
 
     def _seen(self, incident: Incident, record: Any) -> Work | None:
         """An incident's record came by."""
@@ -270,8 +276,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
 
     async def _publish_rules(self, work: Work, by_rules: ByRules) -> None:
         status: AnalysisStatus = "pending" if work.ask_model else "done"
-        analysis = self._record(work.incident, by_rules.outcome, status, work.request_id, by_rules.templates)
-        await self._publish(analysis, work.incident.partition)
+        with analyzing("rules", work.incident, work.record, work.trace):
+            analysis = self._record(work.incident, by_rules.outcome, status, work.request_id, by_rules.templates)
+            await self._publish(analysis, work.incident.partition)
 
     async def _ask_model(self, work: Work, samples: list[Sample], by_rules: ByRules) -> None:
         assert self._desk
@@ -285,9 +292,11 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
             templates=by_rules.templates,
             attempts=known.attempts if known and work.replaces else 0,
             replaces=work.replaces,
+            trace=work.trace,
         )
         if not self._desk.submit(job):
-            await self._finish(job, self._desk.refused(job))
+            with under(work.trace):
+                await self._finish(job, self._desk.refused(job))
 
     async def _finish(self, job: Job, outcome: Outcome) -> None:
         if _is_better(outcome, self._memory.known(job.incident.key), job):
@@ -336,9 +345,12 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
 
     async def _publish(self, analysis: Analysis, partition: int) -> None:
         """Send and wait for the acknowledgement; only then it counts as known."""
+        headers = list(headers_of(current()))
         await self._producer.send_and_wait(
-            ANALYSES, encode(analysis), key=analysis.incident_key.encode(), partition=partition
+            ANALYSES, encode(analysis), key=analysis.incident_key.encode(), partition=partition, headers=headers
         )
+        log.info("analysis_published", incident=analysis.incident_key, by=analysis.analyzed_by,
+                 status=analysis.analysis_status)  # fmt: skip
         self._memory.learn(analysis)
         self._retries.note(analysis, partition)
         PUBLISHED.labels(analysis.analyzed_by, analysis.analysis_status).inc()
@@ -385,7 +397,8 @@ def _decoded(decode: Any, record: Any) -> Any:
     try:
         return decode(record.value)
     except msgspec.DecodeError as error:
-        log.warning("unreadable", topic=record.topic, partition=record.partition, offset=record.offset, why=str(error))
+        with about(record.topic, record.partition, record.offset):
+            log.warning("unreadable", why=str(error))
         return None
 
 

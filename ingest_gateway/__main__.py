@@ -12,6 +12,7 @@ from runtime.health import server
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.stopping import when_told_to_stop
+from runtime.tracing import close_tracing, configure_tracing
 
 _DRAIN_SECONDS: Final = 7
 """What requests under way get at the end: more than PUBLISH_TIMEOUT's default, and a clean stop within 10 s."""
@@ -25,8 +26,12 @@ def main() -> int:
         sys.stderr.write(f"ingest_gateway: {error}\n")
         return 2
     configure_logging(settings, "ingest_gateway")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings))
+    configure_tracing(settings, "ingest_gateway")
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(settings))
+    finally:
+        close_tracing()
 
 
 async def _serve(settings: Settings) -> int:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest_gateway import refusal
+from ingest_gateway import refusal, traces
 from ingest_gateway.event_ids import IdFor
 from ingest_gateway.event_log import EventLog, NotWritten, OutcomeUnknown, PublishError, Record
 from ingest_gateway.packing import records_of
@@ -122,7 +122,7 @@ def count_batch(batch: Batch, route: str) -> None:
 
 async def _publish(log: EventLog, records: list[Record]) -> None:
     started = time.perf_counter()
-    await log.publish(records)
+    await (traces.publish(log, records) if traces.is_needed() else log.publish(records))
     PUBLISH_SECONDS.observe(time.perf_counter() - started)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from ingest_gateway.event_log import Record
 from ingest_gateway.lane import Delivery, Lane
 from runtime.kafka import ensure_topics, make_producer
 from runtime.settings import Settings
@@ -54,9 +55,9 @@ class Connection:
             raise
         return cls(producer, partitions)
 
-    def put(self, service: str, value: bytes) -> Delivery:
+    def put(self, record: Record) -> Delivery:
         """Queue a record at the home partition of its service."""
-        return self._lane(service).put(service.encode(), value)
+        return self._lane(record.service).put(record.service.encode(), record.value, record.headers)
 
     def waiting_for(self, service: str) -> float:
         """Seconds that the service's lane has waited for an acknowledgement."""

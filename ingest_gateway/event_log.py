@@ -7,10 +7,14 @@ import msgspec
 
 
 class Record(msgspec.Struct, frozen=True):
-    """The value of one record of `ops.events`; all its events are of `service`, which is its key."""
+    """The value of one record of `ops.events`; all its events are of `service`, which is its key.
+
+    `headers`: its trace, where it has one.
+    """
 
     service: str
     value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class PublishError(Exception):

@@ -61,7 +61,7 @@ class KafkaEventLog:
         stuck = max(connection.waiting_for(record.service) for record in records) if records else 0.0
         if stuck > self._timeout:
             raise NotWritten(f"the broker has not acknowledged anything for {stuck:.0f} s")
-        deliveries = [connection.put(record.service, record.value) for record in records]
+        deliveries = [connection.put(record) for record in records]
         await self._wait(deliveries)
         self._judge(deliveries)
 

@@ -5,15 +5,22 @@ handed over can be taken back, so that the gateway can say for sure that it was 
 """
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from runtime.trace_context import context_of, forget, under
 from schemas.topics import EVENTS
+
+log = structlog.get_logger(__name__)
+
+Headers = Sequence[tuple[str, bytes]]
 
 
 class Outcome(Enum):
@@ -27,10 +34,10 @@ class Outcome(Enum):
 class Delivery:
     """A record under way; `outcome` is cancelled by whoever no longer waits for it."""
 
-    __slots__ = ("handed_over", "key", "outcome", "value")
+    __slots__ = ("handed_over", "headers", "key", "outcome", "value")
 
-    def __init__(self, key: bytes, value: bytes) -> None:
-        self.key, self.value = key, value
+    def __init__(self, key: bytes, value: bytes, headers: Headers = ()) -> None:
+        self.key, self.value, self.headers = key, value, headers
         self.handed_over = False
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -57,9 +64,9 @@ class Lane:
         self._since = 0.0
         self.task: asyncio.Task[None] | None = None
 
-    def put(self, key: bytes, value: bytes) -> Delivery:
+    def put(self, key: bytes, value: bytes, headers: Headers = ()) -> Delivery:
         """Queue a record and see to it that it is sent."""
-        delivery = Delivery(key, value)
+        delivery = Delivery(key, value, headers)
         self._queue.append(delivery)
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._drain())
@@ -79,6 +86,7 @@ class Lane:
         self._queue.clear()
 
     async def _drain(self) -> None:
+        forget()
         try:
             while self._queue:
                 batch = self._next_batch()
@@ -96,7 +104,10 @@ class Lane:
             if delivery.outcome.done():  # nobody waits for it any more: take it back
                 self._queue.popleft()
                 continue
-            if batch.append(key=delivery.key, value=delivery.value, timestamp=None) is None:
+            if (
+                batch.append(key=delivery.key, value=delivery.value, timestamp=None, headers=list(delivery.headers))
+                is None
+            ):
                 break
             self._under_way.append(self._queue.popleft())
         batch.close()
@@ -107,7 +118,15 @@ class Lane:
         for delivery in self._under_way:
             delivery.handed_over = True
         acknowledged = await self._producer.send_batch(batch, EVENTS, partition=self._partition)
-        await acknowledged
+        written = await acknowledged
         for delivery in self._under_way:
             delivery.settle(Outcome.WRITTEN)
+        if logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+            self._tell(written.offset)
         self._under_way.clear()
+
+    def _tell(self, first: int) -> None:
+        """Log where each record of a batch lies; `first`: the offset of the first."""
+        for offset, delivery in enumerate(self._under_way, first):
+            with under(context_of(delivery.headers)):
+                log.debug("record_written", topic=EVENTS, partition=self._partition, offset=offset)

@@ -8,11 +8,12 @@ from schemas.placement import home_partition
 
 
 class MemoryEventLog:
-    """Keeps each partition as a list of keys and values; `failure` makes every publish fail with it."""
+    """Keeps each partition as a list of keys and values, all headers in one; `failure` makes every publish fail."""
 
     def __init__(self, partitions: int = 6) -> None:
         self._count = partitions
         self.partitions: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
+        self.headers: list[tuple[tuple[str, bytes], ...]] = []
         self.failure: PublishError | None = None
 
     async def start(self) -> None:
@@ -26,6 +27,7 @@ class MemoryEventLog:
         if self.failure is None or isinstance(self.failure, OutcomeUnknown):
             for record in records:
                 partition = home_partition(record.service, self._count)
+                self.headers.append(record.headers)
                 self.partitions[partition].append((record.service.encode(), record.value))
         if self.failure is not None:
             raise self.failure

@@ -9,7 +9,7 @@ from schemas.topics import PACK_BYTES
 
 
 def records_of(events: Iterable[Event]) -> list[Record]:
-    """The records to write; the events of a service keep their order."""
+    """The records to write, without headers; the events of a service keep their order."""
     by_service: dict[str, list[Event]] = {}
     for event in events:
         by_service.setdefault(event.service, []).append(event)

@@ -15,13 +15,18 @@ from ingest_gateway.event_ids import ids_for
 from ingest_gateway.event_log import EventLog
 from ingest_gateway.headers import BodyHeaders, body_headers
 from ingest_gateway.reading import read_array, read_lines
+from ingest_gateway.traces import SERVICE
 from runtime.metrics import EVENTS_REFUSED
 from runtime.problem import problem_response
+from runtime.request_tracing import answered, is_traced, request_span
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 
 _READERS: Final = {JSON: read_array, NDJSON: read_lines}
+
+_CLIENT_GONE: Final = 499
+"""As nginx calls it; never sent."""
 
 Accept = Callable[[Scope, BodyHeaders, bytes], Awaitable[Answer]]
 """Answers a request by its scope, what its headers say of its body, and its unpacked body."""
@@ -65,15 +70,24 @@ class Ingest:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if not is_traced(scope["headers"]):
+            await self._serve(scope, receive, send)
+            return
+        with request_span(SERVICE, "POST", self._route, scope["headers"]) as span:
+            answered(span, await self._serve(scope, receive, send))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Gives the status of the answer, also where nobody is there any more to get it."""
         try:
             answer = await self._answer(scope, receive)
         except ClientGone:
-            return
+            return _CLIENT_GONE
         except refusal.Refusal as refused:
             EVENTS_REFUSED.labels(self._route, refused.reason).inc(refused.events)
             await self._problem(refused, scope["headers"])(scope, receive, send)
-            return
+            return refused.status
         await _send(send, answer)
+        return answer.status
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         headers = body_headers(scope["headers"])

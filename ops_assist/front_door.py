@@ -22,6 +22,7 @@ from runtime.health import VERSION, Check, QuietServer, health_router
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.stopping import serve_until_told
+from runtime.tracing import close_tracing, configure_tracing
 from stream_processor.explain.app import create_app as create_explain
 from stream_processor.explain.routes import PREFIX, SUFFIX
 from stream_processor.verify.app import create_app as create_verify
@@ -150,7 +151,11 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     configure_logging(configuration, "front_door")
-    uvloop.run(serve(configuration))
+    configure_tracing(configuration, "front_door")
+    try:
+        uvloop.run(serve(configuration))
+    finally:
+        close_tracing()
     return 0
 
 

@@ -9,6 +9,7 @@ from runtime.health import server
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.stopping import serve_until_told
+from runtime.tracing import close_tracing, configure_tracing
 
 
 async def serve(settings: Settings) -> None:
@@ -24,7 +25,11 @@ def main() -> int:
         sys.stderr.write(f"query_api: {error}\n")
         return 1
     configure_logging(settings, "query-api")
-    uvloop.run(serve(settings))
+    configure_tracing(settings, "query-api")
+    try:
+        uvloop.run(serve(settings))
+    finally:
+        close_tracing()
     return 0
 
 

@@ -28,6 +28,7 @@ from query_api.routes import (
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.request_timing import RequestTiming
+from runtime.request_tracing import RequestTracing
 from runtime.settings import Settings
 
 TITLE: Final = "Ops-Assist query API"
@@ -62,6 +63,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.before_shutdown = [live.end_streams]
     app.add_middleware(RequestTiming)
+    app.add_middleware(RequestTracing, service="query_api")
     problem.install(app)
     app.add_exception_handler(DatabaseAway, _database_away)
     app.add_exception_handler(BrokerAway, _broker_away)

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from query_api.pause import pause
 from runtime.kafka import make_producer
 from runtime.settings import Settings
+from runtime.trace_context import current, headers_of
 from schemas.codec import encode
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,9 @@ class Publisher:
         if self._producer is None:
             raise BrokerAway(self._why)
         try:
-            await self._producer.send_and_wait(topic, encode(record), key.encode(), partition)
+            await self._producer.send_and_wait(
+                topic, encode(record), key.encode(), partition, headers=list(headers_of(current()))
+            )
         except (KafkaError, OSError, TimeoutError) as error:
             raise BrokerAway(str(error) or type(error).__name__) from error
 

@@ -2,14 +2,33 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
 
 from runtime.settings import Settings
+from runtime.trace_context import current
+
+
+def add_trace(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say which trace a line belongs to, unless it says so itself."""
+    context = current()
+    if context is not None and "trace_id" not in line:
+        line["trace_id"], line["span_id"] = context.trace_id, context.span_id
+    return line
+
+
+def about(topic: str, partition: int, offset: int | None) -> AbstractContextManager[None]:
+    """Lines that are logged in the block say which record they are about."""
+    place = {"topic": topic, "partition": partition}
+    return structlog.contextvars.bound_contextvars(**(place if offset is None else place | {"offset": offset}))
+
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
+    add_trace,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

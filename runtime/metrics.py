@@ -102,3 +102,8 @@ HTTP_SECONDS: Final = Histogram(
     ["method", "route", "status"],
     buckets=_FAST,
 )
+TRACE_SPANS: Final = Counter(
+    "ops_traces_spans_total",
+    "Spans of this process: exported, dropped (the queue was full) or failed (the endpoint did not take them).",
+    ["outcome"],
+)

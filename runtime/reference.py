@@ -42,7 +42,8 @@ def metrics_page() -> str:
         [
             "# Metrics",
             "",
-            "Every service answers `GET /metrics` in Prometheus' text format.",
+            "Every service answers `GET /metrics` in Prometheus' text format: those below that are its own, and the",
+            "`process_*` and `python_*` of Prometheus' client.",
             "Written by `python -m runtime.reference metrics`.",
             "",
             "| metric | type | labels | meaning |",

@@ -10,7 +10,7 @@ from runtime.metrics import HTTP_SECONDS
 OTHER: Final = "other"
 """Stands for what a stranger may choose freely: paths without a route, and methods that HTTP does not have."""
 
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class RequestTiming:
@@ -42,6 +42,6 @@ class RequestTiming:
 
 
 def _observe(scope: Scope, status: int, began: float) -> None:
-    method = scope["method"] if scope["method"] in _METHODS else OTHER
+    method = scope["method"] if scope["method"] in METHODS else OTHER
     route = getattr(scope.get("route"), "path", OTHER)  # the template, which the router has put there by now
     HTTP_SECONDS.labels(method, route, str(status)).observe(time.perf_counter() - began)

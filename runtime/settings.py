@@ -37,6 +37,22 @@ class Settings(BaseSettings):
         "auto", description="auto: console on a terminal, else JSON."
     )
 
+    # --- traces (docs/tracing.md) -----------------------------------------------------------------------
+    otel_exporter_otlp_endpoint: str = Field(
+        "", description="An OTLP/HTTP endpoint, as http://localhost:4318; with it or the next, traces are sent."
+    )
+    otel_exporter_otlp_traces_endpoint: str = Field(
+        "", description="The same for traces alone, with its path: http://localhost:4318/v1/traces."
+    )
+    otel_sdk_disabled: bool = Field(default=False, description="No traces, whatever else is set.")
+    otel_traces_exporter: Literal["otlp", "none"] = Field("otlp", description="none: no traces.")
+    otel_service_name: str = Field("", description="The service.name of spans; default: the process's own.")
+    otel_traces_sampler: str = Field(
+        "",
+        description="Which requests begin a trace, as parentbased_traceidratio; default: all, unless a parent says no.",
+    )
+    otel_traces_sampler_arg: str = Field("", description="Its argument, as 0.01.")
+
     # --- where things are -------------------------------------------------------------------------------
     state_dir: Path = Field(Path(".state"), description="Data of the broker and the database that `up` runs.")
     host: str = Field("127.0.0.1", description="The address that the services listen on.")
@@ -157,6 +173,23 @@ class Settings(BaseSettings):
                 "KAFKA_SASL_PASSWORD"
             )
         return self
+
+    @property
+    def traces_endpoint(self) -> str:
+        """Where traces go; empty: nowhere."""
+        if self.otel_sdk_disabled or self.otel_traces_exporter == "none":
+            return ""
+        return self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint
+
+    @property
+    def otel_environment(self) -> dict[str, str]:
+        """The settings of traces as the variables that OpenTelemetry's SDK reads."""
+        names = [
+            name
+            for name, field in type(self).model_fields.items()
+            if name.startswith("otel_") and field.annotation is str
+        ]
+        return {name.upper(): value for name in names if (value := getattr(self, name))}
 
     @property
     def asyncpg_url(self) -> str:

@@ -14,6 +14,7 @@ from runtime.kafka import TopicsUnsuitable, ensure_topics
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.stopping import when_told_to_stop
+from runtime.tracing import close_tracing, configure_tracing
 from stream_processor import faust_mends
 from stream_processor.app import DetectionApp
 from stream_processor.faults import InvalidFiles
@@ -83,7 +84,11 @@ if __name__ == "__main__":
         kept = RuleKeeper(loaded)
         configure_logging(loaded, "stream_processor")
         logging.getLogger().handlers[0].addFilter(_is_no_service_notice)
-        uvloop.run(main(loaded, kept))
+        configure_tracing(loaded, "stream_processor")
+        try:
+            uvloop.run(main(loaded, kept))
+        finally:
+            close_tracing()
     except InvalidFiles as faults:
         sys.exit(f"stream_processor: the rules of RULES cannot be used:\n{faults}")
     except (SettingsError, TopicsUnsuitable) as error:

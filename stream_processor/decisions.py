@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -29,6 +29,15 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     received_at: int
 
 
+class Opened(NamedTuple):
+    """An incident that was opened, by the event at `offset`: the last to arrive of those that it took."""
+
+    key: str
+    rule: str
+    service: str
+    offset: int
+
+
 class Decisions:
     """Collects what some inputs have caused; the newest version of an incident stands for all of them."""
 
@@ -36,6 +45,8 @@ class Decisions:
         self.partition = partition
         self.ledger: Counter[Reason] = Counter()
         self.opened: Counter[str] = Counter()
+        self.begun: dict[str, None] = {}
+        """The keys of the incidents that were opened, in order."""
         self.late: list[Arrival] = []
         self.near: list[NearMiss] = []
         self.unjudged: Counter[tuple[str, str]] = Counter()
@@ -71,6 +82,16 @@ class Decisions:
     def spans(self) -> Iterable[tuple[str, str, Span]]:
         """What has changed, as service, rule and incident."""
         return self._incidents.values()
+
+    def openings(self) -> list[Opened]:
+        """The incidents that were opened, in order."""
+        spans = ((key, self._incidents[key]) for key in self.begun if key in self._incidents)
+        return [Opened(key, rule, service, max(i.offset for i in span.head)) for key, (service, rule, span) in spans]
+
+    def causes(self) -> dict[str, int]:
+        """The record whose event opened each incident, by key; of one that stood, that of the last it took in."""
+        found = {key: known.events[-1].offset for key, known in self._events.items() if known.events}
+        return found | {opened.key: opened.offset for opened in self.openings()}
 
     def incidents(self) -> list[Incident]:
         """The incident records to publish."""

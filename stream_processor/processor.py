@@ -14,6 +14,8 @@ import msgspec
 import structlog
 
 from runtime import metrics
+from runtime.logging import about
+from runtime.trace_context import context_of, current, headers_of, under
 from schemas.codec import decode_status_change, encode
 from schemas.placement import home_partition
 from schemas.status_change import StatusChange
@@ -42,12 +44,14 @@ from stream_processor.state import (
     service_key,
     state_rows,
 )
+from stream_processor.traces import BatchTraces, Contexts
 
 log = structlog.get_logger(__name__)
 
 _CACHED_SERVICES: Final = 20_000
 _MOST_EVENTS: Final = 5_000
 """Events named in one record of `ops.incident-events`, which keeps it well under 1 MiB."""
+_NO_TRACE: Final[Contexts] = {}
 _KEPT_CLOSED: Final = 7 * 24 * 3600 * MICROSECONDS
 """A closed incident may be asked about again only by a redelivery, which does not take a week."""
 
@@ -96,14 +100,22 @@ class Processor:
 
     async def take_events(self, partition: int, records: Sequence[Record]) -> None:
         """Decide on records of one partition of `ops.events`; returns when their effects and the state are durable."""
+        traces = BatchTraces(partition, records)
+        with traces.processing():
+            await self._take_events(partition, records, traces)
+
+    async def _take_events(self, partition: int, records: Sequence[Record], traces: BatchTraces) -> None:
         found = sort_records(records, self._partitions)
         state = self._partition(partition)
-        before = [*rekeyed(found.elsewhere, self._partitions), *(dead.letter for dead in found.dead)]
+        before = [*rekeyed(found, self._partitions), *(dead.letter for dead in found.dead)]
         for step in state.take_events(records, found.here, self._rules):
-            await self._publisher.publish(partition, [*before, *self._late(step), *_outgoing(step.decisions)])
+            with traces.publishing(step.decisions) as contexts:
+                told = _outgoing(step.decisions, contexts)
+                await self._publisher.publish(partition, [*before, *self._late(step), *told])
             await self._write(partition, step)
             before = []
             _count(step.decisions)
+            traces.tell(step.decisions)
         if self._rules.has_clock:
             await self._rows.write(partition, clock_row(partition, state.clock))
         _count_others(found)
@@ -120,13 +132,14 @@ class Processor:
     async def take_status_changes(self, partition: int, records: Sequence[Record]) -> None:
         """Apply people's changes of one partition of `ops.incident-status`, each durable before it is published."""
         for record in records:
-            try:
-                change = decode_status_change(record.value or b"")
-            except (msgspec.DecodeError, ValueError) as error:
-                log.warning("status_change_unreadable", offset=record.offset, partition=partition, error=str(error))
-                metrics.STATUS_CHANGES.labels("unreadable").inc()
-                continue
-            await self._take_status_change(partition, change, record)
+            with about(record.topic, partition, record.offset), under(context_of(record.headers)):
+                try:
+                    change = decode_status_change(record.value or b"")
+                except (msgspec.DecodeError, ValueError) as error:
+                    log.warning("status_change_unreadable", error=str(error))
+                    metrics.STATUS_CHANGES.labels("unreadable").inc()
+                    continue
+                await self._take_status_change(partition, change, record)
 
     async def watch_quiet(self, partition: int, now: int) -> None:
         """Resolve incidents that heard nothing for their quiet period, as of `now` (microseconds)."""
@@ -176,13 +189,15 @@ class Processor:
     async def _take_status_change(self, partition: int, change: StatusChange, record: Record) -> None:
         home = home_partition(change.service, self._partitions)
         if home != partition:
-            moved = Outgoing(INCIDENT_STATUS, home, change.service.encode(), record.value)
+            moved = Outgoing(INCIDENT_STATUS, home, change.service.encode(), record.value, headers_of(current()))
             await self._publisher.publish(partition, [moved])
             return
         ended = read_ended(change.incident_key, self._rows.get)
         reason, step = self._partition(partition).take_change(change, ended, self._rules)
         await self._write(partition, step)
-        await self._publisher.publish(partition, _outgoing(step.decisions))
+        context = current()
+        contexts = {change.incident_key: context} if context else {}
+        await self._publisher.publish(partition, _outgoing(step.decisions, contexts))
         metrics.STATUS_CHANGES.labels(reason).inc()
         log.info("status_change", incident=change.incident_key, to=change.to_status, actor=change.actor, reason=reason)
 
@@ -233,10 +248,14 @@ def _closed_before(rows: Mapping[bytes, bytes], moment: int) -> list[bytes]:
     return [key for key, span in ended if span.status == "closed" and span.updated_at < moment]
 
 
-def _outgoing(decisions: Decisions) -> list[Outgoing]:
+def _outgoing(decisions: Decisions, contexts: Contexts = _NO_TRACE) -> list[Outgoing]:
+    """`contexts`: what the records of incidents carry, by their keys."""
     partition = decisions.partition
     events = [Outgoing(INCIDENT_EVENTS, partition, r.key.encode(), encode(r)) for r in decisions.events(_MOST_EVENTS)]
-    incidents = [Outgoing(INCIDENTS, partition, i.key.encode(), encode(i)) for i in decisions.incidents()]
+    incidents = [
+        Outgoing(INCIDENTS, partition, i.key.encode(), encode(i), headers_of(contexts.get(i.key)))
+        for i in decisions.incidents()
+    ]
     return [*events, *incidents]
 
 

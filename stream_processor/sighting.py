@@ -90,6 +90,7 @@ class Sighting:
         if place == len(known.spans):
             known.last_key = span.key
         self.decisions.opened[self.rule.name] += 1
+        self.decisions.begun[span.key] = None
         return span
 
     def _holder(self, item: Item) -> Span:

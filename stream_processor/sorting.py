@@ -1,10 +1,11 @@
 """What some records of `ops.events` hold: events that belong here, events of other places, and what cannot be read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
+from runtime.trace_context import trace_headers
 from schemas.codec import Place, UnreadableRecord, decode_events, encode_events, pack_events
 from schemas.event import Event, InvalidEvent
 from schemas.placement import home_partition
@@ -17,6 +18,9 @@ _SINGLY: Final = 100
 """Broken events of one array that get a dead letter each; those after them share one, so that junk stays cheap."""
 
 
+Headers = Sequence[tuple[str, bytes]]
+
+
 class Record(Protocol):
     """What is used of a Kafka record; `timestamp` is in milliseconds."""
 
@@ -26,6 +30,7 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Headers
 
 
 class DeadLetter(NamedTuple):
@@ -42,6 +47,8 @@ class Sorted:
     def __init__(self) -> None:
         self.here: dict[str, list[Arrival]] = {}
         self.elsewhere: dict[str, list[Event]] = {}
+        self.traces: dict[str, list[tuple[int, Headers]]] = {}
+        """Where traces begin in `elsewhere`, by service: from which event on, and the headers that tell it."""
         self.dead: list[DeadLetter] = []
 
 
@@ -71,6 +78,7 @@ def sort_records(records: Iterable[Record], partitions: int) -> Sorted:
 def _sort_record(record: Record, partitions: int, found: Sorted) -> list[_Broken]:
     place = Place(record.topic, record.partition, record.offset, record.timestamp * 1000)
     is_large = len(record.value or b"") > MAX_EVENT_BYTES
+    trace = trace_headers(record.headers) if record.headers else ()
     broken: list[_Broken] = []
     for index, event in decode_events(record.value, place):
         if isinstance(event, InvalidEvent):
@@ -81,17 +89,35 @@ def _sort_record(record: Record, partitions: int, found: Sorted) -> list[_Broken
             arrival = Arrival(event, place.offset, index, place.received_at)
             found.here.setdefault(event.service, []).append(arrival)
         else:
-            found.elsewhere.setdefault(event.service, []).append(event)
+            _move(event, trace, found)
     return broken
 
 
-def rekeyed(events: dict[str, list[Event]], partitions: int) -> list[Outgoing]:
-    """The records that bring events of other places to their own, in the order they had."""
+def _move(event: Event, trace: Headers, found: Sorted) -> None:
+    """Put an event with those of other places, and note where a trace begins."""
+    events = found.elsewhere.setdefault(event.service, [])
+    if trace or event.service in found.traces:
+        marks = found.traces.setdefault(event.service, [])
+        if not marks or marks[-1][1] != trace:
+            marks.append((len(events), trace))
+    events.append(event)
+
+
+def rekeyed(found: Sorted, partitions: int) -> list[Outgoing]:
+    """The records that bring events of other places to their own, in the order they had; none holds two traces."""
     return [
-        Outgoing(EVENTS, home_partition(service, partitions), service.encode(), value)
-        for service, members in events.items()
-        for value in pack_events(members, PACK_BYTES)
+        Outgoing(EVENTS, home_partition(service, partitions), service.encode(), value, trace)
+        for service, members in found.elsewhere.items()
+        for trace, run in _runs(members, found.traces.get(service, ()))
+        for value in pack_events(run, PACK_BYTES)
     ]
+
+
+def _runs(events: list[Event], marks: Sequence[tuple[int, Headers]]) -> Iterator[tuple[Headers, list[Event]]]:
+    """Events in runs of one trace each."""
+    starts = [(0, ()), *marks]
+    ends = [start for start, _ in marks] + [len(events)]
+    return ((trace, events[start:end]) for (start, trace), end in zip(starts, ends, strict=True) if end > start)
 
 
 def late_letter(arrival: Arrival, partition: int, newest: int) -> Outgoing:
@@ -131,7 +157,8 @@ def _dead_letter(record: Record, value: bytes | None, reason: str, detail: str, 
         value, key = value and value[:MAX_RECORD_BYTES], key and key[:MAX_EVENT_BYTES]
         detail = f"{detail}; key and value are cut here"
     origin = (record.topic, record.partition, record.offset, record.timestamp)
-    return Outgoing(EVENTS_DLQ, record.partition, key, value, _headers(reason, detail, origin, index))
+    headers = [*_headers(reason, detail, origin, index), *trace_headers(record.headers)]
+    return Outgoing(EVENTS_DLQ, record.partition, key, value, headers)
 
 
 def _headers(reason: str, detail: str, origin: tuple[str, int, int, int], index: int | None) -> list[tuple[str, bytes]]:

@@ -10,6 +10,7 @@ from runtime.health import server, status_app
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.stopping import when_told_to_stop
+from runtime.tracing import close_tracing, configure_tracing
 
 
 async def serve(settings: Settings) -> None:
@@ -42,7 +43,11 @@ def main() -> int:
         sys.stderr.write(f"query_api.materializer: {error}\n")
         return 1
     configure_logging(settings, "materializer")
-    asyncio.run(serve(settings))
+    configure_tracing(settings, "materializer")
+    try:
+        asyncio.run(serve(settings))
+    finally:
+        close_tracing()
     return 0
 
 

@@ -18,7 +18,9 @@ from query_api.materializer.rows import (
     link_rows,
     newest,
 )
+from runtime.logging import about
 from runtime.metrics import RECORDS_UNREADABLE
+from runtime.trace_context import context_of, under
 from schemas.codec import UnreadableRecord
 from schemas.topics import ANALYSES, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
 
@@ -90,6 +92,5 @@ def _add(batch: Batch, record: Record, partitions: int) -> None:
             batch.corrections.append(correction_row(record))
     except UnreadableRecord as error:
         RECORDS_UNREADABLE.labels(record.topic).inc()
-        log.warning(
-            "record_unreadable", topic=record.topic, partition=record.partition, offset=record.offset, why=str(error)
-        )
+        with about(record.topic, record.partition, record.offset), under(context_of(record.headers)):
+            log.warning("record_unreadable", why=str(error))

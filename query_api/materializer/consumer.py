@@ -13,11 +13,14 @@ from query_api.database import DRIVER_ERRORS, DatabaseAway, is_away
 from query_api.materializer.batch import TOPICS, Batch, Source, make_batch
 from query_api.materializer.rows import Record
 from query_api.materializer.store import Outrun, Store
+from query_api.materializer.traces import committing
 from query_api.pause import pause
 from runtime.cancellation import is_asked_to_end
 from runtime.kafka import make_consumer
+from runtime.logging import about
 from runtime.metrics import RECORDS_UNREADABLE
 from runtime.settings import Settings
+from runtime.trace_context import context_of, under
 from schemas.topics import EVENTS, MAX_RECORD_BYTES
 
 log = structlog.get_logger(__name__)
@@ -140,7 +143,8 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         partitions = len(consumer.partitions_for_topic(EVENTS) or ())
         batch = make_batch(fetched, self._positions, partitions)
         if batch.expected:
-            await self._apply(batch, fetched, partitions)
+            with committing(fetched):
+                await self._apply(batch, fetched, partitions)
         if time.monotonic() >= self._next_commit:
             await self._commit(consumer)
             await self._look_for_rebuild()
@@ -168,7 +172,9 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             self._positions.clear()
             return {}
         return {
-            Source(*partition): [Record(r.topic, r.partition, r.offset, r.timestamp, r.value) for r in records]
+            Source(*partition): [
+                Record(r.topic, r.partition, r.offset, r.timestamp, r.value, r.headers) for r in records
+            ]
             for partition, records in fetched.items()
         }
 
@@ -211,8 +217,8 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             applied = await self._persist(lambda: self._applied(batch))
         except _AWAY as error:
             RECORDS_UNREADABLE.labels(record.topic).inc()
-            log.warning("record_refused", topic=record.topic, partition=record.partition, offset=record.offset,
-                        why=str(error))  # fmt: skip
+            with about(record.topic, record.partition, record.offset), under(context_of(record.headers)):
+                log.warning("record_refused", why=str(error))
             empty = Batch(expected=batch.expected, reached=batch.reached)
             applied = await self._persist(lambda: self._applied(empty))
         if applied:

@@ -41,6 +41,7 @@ class Record(NamedTuple):
     offset: int
     timestamp: int
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class EventColumns(NamedTuple):

@@ -15,8 +15,8 @@ class _Batch:
     def __init__(self) -> None:
         self.values: list[bytes] = []
 
-    def append(self, *, key: bytes, value: bytes, timestamp: None) -> object | None:
-        del key, timestamp
+    def append(self, *, key: bytes, value: bytes, timestamp: None, headers: list[tuple[str, bytes]]) -> object | None:
+        del key, timestamp, headers
         if len(self.values) == 4:
             return None
         self.values.append(value)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import structlog
 
-from runtime.logging import configure_logging
+from runtime.logging import about, configure_logging
 from runtime.settings import load_settings
+from runtime.trace_context import TraceContext, under
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +68,30 @@ def test_lines_for_people_are_no_json(capsys: pytest.CaptureFixture[str]) -> Non
     line = capsys.readouterr().out
     assert "started" in line
     assert not line.startswith("{")
+
+
+def test_a_line_about_a_record_says_which_and_of_which_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of libraries too; what a line says itself stands, and afterwards nothing is left."""
+    configure_logging(load_settings(_env_file=None, log_format="json"), "a_service")
+    ours = structlog.get_logger("ours")
+    with about("ops.events", 3, 42), under(TraceContext("a" * 32, "b" * 16)):
+        ours.info("decided")
+        logging.getLogger("theirs").warning("slow")
+        ours.info("of another", trace_id="c" * 32, offset=43)
+    ours.info("after")
+    decided, slow, another, after = _lines(capsys.readouterr().out)
+    place = {"topic": "ops.events", "partition": 3, "offset": 42, "trace_id": "a" * 32, "span_id": "b" * 16}
+    assert place.items() <= decided.items()
+    assert place.items() <= slow.items()
+    assert (another["trace_id"], another["offset"], "span_id" in another) == ("c" * 32, 43, False)
+    assert not place.keys() & after.keys()
+
+
+def test_a_person_at_a_terminal_sees_them_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the form for people."""
+    configure_logging(load_settings(_env_file=None, log_format="console"), "a_service")
+    with about("ops.events", 3, None), under(TraceContext("a" * 32, "b" * 16)):
+        structlog.get_logger("ours").info("decided")
+    line = capsys.readouterr().out
+    assert "decided" in line
+    assert "a" * 32 in line

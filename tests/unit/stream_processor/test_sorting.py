@@ -61,7 +61,7 @@ def test_written_again_an_event_keeps_its_id_and_time() -> None:
     """The id and the time of a misplaced event come from where it first lay, so that a repeat is recognised."""
     found = sort_records([event_record(0, event(THERE))], PARTITIONS)
 
-    (record,) = rekeyed(found.elsewhere, PARTITIONS)
+    (record,) = rekeyed(found, PARTITIONS)
     again = sort_records([LogRecord(900, record.value, 1, timestamp=1_800_000_000_000)], PARTITIONS)
 
     assert (record.topic, record.partition, record.key) == (EVENTS, 1, THERE.encode())
@@ -72,7 +72,7 @@ def test_many_misplaced_events_travel_in_records_of_bounded_size() -> None:
     """Ten thousand events of one service are written again in few records, none large, all in order."""
     found = sort_records([event_record(n, event(THERE, id=f"e{n}")) for n in range(10_000)], PARTITIONS)
 
-    records = rekeyed(found.elsewhere, PARTITIONS)
+    records = rekeyed(found, PARTITIONS)
 
     assert 1 < len(records) < 10
     assert all(len(record.value or b"") <= PACK_BYTES for record in records)
@@ -92,7 +92,7 @@ def test_an_event_that_would_not_fit_into_a_record_is_dead_lettered(service: str
     assert len(found.here) + len(found.elsewhere) == 1
     assert header(found, 0, Header.REASON) == "too_large"
     assert found.dead[0].letter.value == encode(too_large)
-    assert all(len(record.value or b"") <= MAX_EVENT_BYTES for record in rekeyed(found.elsewhere, PARTITIONS))
+    assert all(len(record.value or b"") <= MAX_EVENT_BYTES for record in rekeyed(found, PARTITIONS))
 
 
 def test_a_value_that_was_compressed_beyond_measure_is_cut() -> None:
@@ -184,7 +184,7 @@ def test_any_bytes_at_all_are_taken_in_written_again_or_dead_lettered(values: li
     unreadable = {dict(d.letter.headers)[Header.OFFSET] for d in found.dead if d.fault == "unreadable"}
     readable = [value for offset, value in enumerate(values) if str(offset).encode() not in unreadable]
     assert taken + sum(d.events for d in found.dead) == len(unreadable) + sum(map(events_in, readable))
-    for record in rekeyed(found.elsewhere, PARTITIONS):
+    for record in rekeyed(found, PARTITIONS):
         again = sort_records([LogRecord(77, record.value, record.partition)], PARTITIONS)
         assert again.dead == []
         for service, arrivals in again.here.items():
