@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         "memory", description="Where the processor keeps its state; disk: a file in STATE_DIR, for more than memory."
     )
 
+    dlq_stop_share: float = Field(
+        0.9, ge=0, le=1, description="The share of dead letters among the last records that stops detection; 0: never."
+    )
+    dlq_stop_window: int = Field(1_000, ge=10, le=100_000, description="How many records that share is taken of.")
+
     # --- analysis ---------------------------------------------------------------------------------------
     llm_model: str = Field("", description="A litellm model name, as openai/gpt-4o-mini; empty: rules only.")
     llm_fallback_models: str = Field(

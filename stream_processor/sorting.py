@@ -26,6 +26,7 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
 
 
 class DeadLetter(NamedTuple):
@@ -43,6 +44,8 @@ class Sorted:
         self.here: dict[str, list[Arrival]] = {}
         self.elsewhere: dict[str, list[Event]] = {}
         self.dead: list[DeadLetter] = []
+        self.outcomes: list[bool] = []
+        """Of each record in turn whether nothing of it can be used; records that hold no event are left out."""
 
 
 class _Broken(NamedTuple):
@@ -58,20 +61,25 @@ def sort_records(records: Iterable[Record], partitions: int) -> Sorted:
     found = Sorted()
     for record in records:
         try:
-            broken = _sort_record(record, partitions, found)
+            good, broken = _sort_record(record, partitions, found)
         except UnreadableRecord as unreadable:
+            found.outcomes.append(True)
             found.dead.append(
                 DeadLetter("unreadable", _dead_letter(record, record.value, "unreadable", str(unreadable)))
             )
         else:
             found.dead += _dead_letters(record, broken)
+            if good or broken:
+                found.outcomes.append(not good)
     return found
 
 
-def _sort_record(record: Record, partitions: int, found: Sorted) -> list[_Broken]:
+def _sort_record(record: Record, partitions: int, found: Sorted) -> tuple[int, list[_Broken]]:
+    """Sort the events of one record; gives how many are good, and those that are not."""
     place = Place(record.topic, record.partition, record.offset, record.timestamp * 1000)
     is_large = len(record.value or b"") > MAX_EVENT_BYTES
     broken: list[_Broken] = []
+    index = -1
     for index, event in decode_events(record.value, place):
         if isinstance(event, InvalidEvent):
             broken.append(_Broken(index, "invalid", str(event) if len(broken) <= _SINGLY else ""))
@@ -82,7 +90,7 @@ def _sort_record(record: Record, partitions: int, found: Sorted) -> list[_Broken
             found.here.setdefault(event.service, []).append(arrival)
         else:
             found.elsewhere.setdefault(event.service, []).append(event)
-    return broken
+    return index + 1 - len(broken), broken
 
 
 def rekeyed(events: dict[str, list[Event]], partitions: int) -> list[Outgoing]:
@@ -131,7 +139,14 @@ def _dead_letter(record: Record, value: bytes | None, reason: str, detail: str, 
         value, key = value and value[:MAX_RECORD_BYTES], key and key[:MAX_EVENT_BYTES]
         detail = f"{detail}; key and value are cut here"
     origin = (record.topic, record.partition, record.offset, record.timestamp)
-    return Outgoing(EVENTS_DLQ, record.partition, key, value, _headers(reason, detail, origin, index))
+    headers = [*_brought(record), *_headers(reason, detail, origin, index)]
+    return Outgoing(EVENTS_DLQ, record.partition, key, value, headers)
+
+
+def _brought(record: Record) -> list[tuple[str, bytes]]:
+    """The record's own headers, with how often it was retried; why it was a dead letter before is told no more."""
+    ours = {Header.REASON, Header.DETAIL, Header.TOPIC, Header.PARTITION, Header.OFFSET, Header.INDEX, Header.TIMESTAMP}
+    return [(name, value) for name, value in record.headers if name not in ours]
 
 
 def _headers(reason: str, detail: str, origin: tuple[str, int, int, int], index: int | None) -> list[tuple[str, bytes]]:

@@ -43,6 +43,7 @@ class FileRecord(msgspec.Struct, gc=False):
     partition: int = 0
     key: bytes | None = None
     value: bytes | None = TICK
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Unreadable(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ class LogRecord(msgspec.Struct):
     topic: str = EVENTS
     timestamp: int = 1_700_000_000_000
     key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def event_record(offset: int, *events: dict[str, object], partition: int = 0) -> LogRecord:
