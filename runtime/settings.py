@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of topics made at start.")
     topic_replication_factor: int = Field(1, ge=1, le=32767, description="Replicas of topics made at start.")
 
+    topics_file: Path | None = Field(
+        None, description="A YAML file with partitions, replicas and settings of topics; empty: as they are declared."
+    )
+
     # --- ingest gateway ---------------------------------------------------------------------------------
     publish_timeout: float = Field(
         5.0, ge=0.1, le=60, description="Seconds that a request waits for the broker's acknowledgement."
