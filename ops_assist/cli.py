@@ -26,7 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "analyze-eval": ("Measure an analyzer on labelled incidents.", "ops_assist.commands.analyze_eval"),
     "lag": ("Show how far each consumer group is behind.", "ops_assist.commands.lag"),
     "rebuild-view": ("Fill the view in PostgreSQL again from the topics.", "ops_assist.commands.rebuild_view"),
-    "dlq": ("Look at the records that could not be read.", "ops_assist.commands.dlq"),
+    "dlq": ("Work the records that could not be read, and late events.", "ops_assist.commands.dlq"),
 }
 """What each command says about itself, and the module whose `app` it is."""
 

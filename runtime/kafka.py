@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from runtime.settings import Settings
+from runtime.topic_file import InvalidTopicFile, declared_topics
 from schemas.topics import EVENTS, MAX_RECORD_BYTES, TOPICS, TopicSpec
 
 log = structlog.get_logger(__name__)
@@ -110,10 +111,16 @@ async def ensure_topics(settings: Settings) -> int:
         TopicsUnsuitable: where topics that must be co-partitioned with `ops.events` are not, or what must be kept for
             ever is not.
     """
+    try:
+        declared = declared_topics(settings)
+    except InvalidTopicFile as error:
+        raise TopicsUnsuitable(str(error)) from error
     async with admin_client(settings) as admin:
         present = {t["topic"]: len(t["partitions"]) for t in await _describe(admin)}
-        partitions = present.get(EVENTS, settings.topic_partitions)
-        await _create(admin, [t for t in TOPICS if t.name not in present], partitions, settings)
+        partitions = present.get(EVENTS, declared.partitions)
+        await create_topics(
+            admin, [t for t in declared.topics if t.name not in present], partitions, declared.replication
+        )
         _check_partitions(present, partitions)
         _check_kept(await topic_configs(admin, [t.name for t in TOPICS if t.name in present]))
         return partitions
@@ -136,13 +143,13 @@ async def _describe(admin: AIOKafkaAdminClient) -> list[dict[str, Any]]:
     return described
 
 
-async def _create(admin: AIOKafkaAdminClient, missing: list[TopicSpec], partitions: int, settings: Settings) -> None:
+async def create_topics(
+    admin: AIOKafkaAdminClient, missing: list[TopicSpec], partitions: int, replication: int
+) -> None:
+    """Make topics; one that somebody else makes meanwhile is theirs."""
     if not missing:
         return
-    new = [
-        NewTopic(topic.name, partitions, settings.topic_replication_factor, topic_configs=topic.config)
-        for topic in missing
-    ]
+    new = [NewTopic(topic.name, partitions, replication, topic_configs=topic.config) for topic in missing]
     answer = await admin.create_topics(new)
     for name, code, *_ in answer.topic_errors:
         error = for_code(code)

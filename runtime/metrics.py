@@ -24,6 +24,9 @@ EVENTS_PROCESSED: Final = Counter(
 RECORDS_DEAD_LETTERED: Final = Counter(
     "ops_processor_dead_lettered_total", "Records or events sent to ops.events.dlq.", ["reason"]
 )
+DEAD_LETTER_STOP: Final = Gauge(
+    "ops_processor_dead_letter_stop", "1 once this worker has stopped because nearly all records are dead letters."
+)
 RECORDS_REKEYED: Final = Counter(
     "ops_processor_rekeyed_total",
     "Events written again under their service's key, because they lay elsewhere.",

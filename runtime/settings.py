@@ -89,6 +89,10 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of topics made at start.")
     topic_replication_factor: int = Field(1, ge=1, le=32767, description="Replicas of topics made at start.")
 
+    topics_file: Path | None = Field(
+        None, description="A YAML file with partitions, replicas and settings of topics; empty: as they are declared."
+    )
+
     # --- ingest gateway ---------------------------------------------------------------------------------
     publish_timeout: float = Field(
         5.0, ge=0.1, le=60, description="Seconds that a request waits for the broker's acknowledgement."
@@ -117,6 +121,11 @@ class Settings(BaseSettings):
     state_store: Literal["memory", "disk"] = Field(
         "memory", description="Where the processor keeps its state; disk: a file in STATE_DIR, for more than memory."
     )
+
+    dlq_stop_share: float = Field(
+        0.9, ge=0, le=1, description="The share of dead letters among the last records that stops detection; 0: never."
+    )
+    dlq_stop_window: int = Field(1_000, ge=10, le=100_000, description="How many records that share is taken of.")
 
     # --- analysis ---------------------------------------------------------------------------------------
     llm_model: str = Field("", description="A litellm model name, as openai/gpt-4o-mini; empty: rules only.")

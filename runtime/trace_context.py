@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 
+_LONGEST: Final = 8_192
+"""Bytes of a header that is handed on; a tracestate has 512 and more (W3C Trace Context, section 3.3.1.5)."""
+
 RecordHeaders = Iterable[tuple[str, bytes]]
 
 _SAMPLED: Final = 0x01
@@ -64,8 +67,10 @@ def http_context(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
 
 
 def trace_headers(headers: RecordHeaders | None) -> tuple[tuple[str, bytes], ...]:
-    """Those of a record's headers that tell its trace, as they are."""
-    return tuple(h for h in headers if h[0] in (TRACEPARENT, TRACESTATE)) if headers else ()
+    """Those of a record's headers that tell its trace, as they are; what no sender of traces makes is left out."""
+    if not headers:
+        return ()
+    return tuple(h for h in headers if h[0] in (TRACEPARENT, TRACESTATE) and len(h[1] or b"") <= _LONGEST)
 
 
 def headers_of(context: TraceContext | None) -> tuple[tuple[str, bytes], ...]:

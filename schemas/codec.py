@@ -10,6 +10,7 @@ from schemas.correction import Correction
 from schemas.event import Event, InvalidEvent, WireEvent, event_from_object, to_event, to_wire
 from schemas.identity import derived_event_id
 from schemas.incident import Incident, IncidentEvents
+from schemas.letter_decision import LetterDecision
 from schemas.status_change import StatusChange
 from schemas.topics import MAX_RECORD_BYTES
 from schemas.verdict import MissedIncident
@@ -24,6 +25,7 @@ decode_analysis_request: Final = msgspec.json.Decoder(AnalysisRequest).decode
 decode_status_change: Final = msgspec.json.Decoder(StatusChange).decode
 decode_correction: Final = msgspec.json.Decoder(Correction).decode
 decode_missed_incident: Final = msgspec.json.Decoder(MissedIncident).decode
+decode_letter_decision: Final = msgspec.json.Decoder(LetterDecision).decode
 
 _decode_wire: Final = msgspec.json.Decoder(WireEvent | list[WireEvent]).decode
 _decode_any: Final = msgspec.json.Decoder().decode

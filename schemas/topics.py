@@ -14,6 +14,7 @@ ANALYSIS_REQUESTS: Final = "ops.analysis-requests"
 CORRECTIONS: Final = "ops.analysis-corrections"
 MISSED_INCIDENTS: Final = "ops.missed-incidents"
 INCIDENT_STATUS: Final = "ops.incident-status"
+DLQ_DECISIONS: Final = "ops.dlq-decisions"
 DETECTION_CHANGELOG: Final = "ops.detection-state-changelog"
 
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
@@ -38,6 +39,7 @@ class Header:
     OFFSET: Final = "ops-original-offset"
     INDEX: Final = "ops-original-index"
     TIMESTAMP: Final = "ops-original-timestamp"
+    RETRIES: Final = "ops-retries"
 
 
 class TopicSpec(msgspec.Struct, frozen=True):
@@ -78,5 +80,7 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
             "min.compaction.lag.ms": str(7 * _DAY_MS),
         },
     ),
+    # A decision is never older than its letter, so it outlives it under the same retention.
+    TopicSpec(DLQ_DECISIONS, _kept(30) | {"cleanup.policy": "compact,delete"}, co_partitioned=False),
     TopicSpec(DETECTION_CHANGELOG, _COMPACTED | _LARGE),
 )

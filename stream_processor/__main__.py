@@ -75,7 +75,11 @@ def _checks(running: list[DetectionApp]) -> dict[str, Check]:
     async def detection() -> str | None:
         return None if running and running[0].is_ready else "the state is not recovered yet"
 
-    return {"detection": detection}
+    async def dead_letters() -> str | None:
+        why = running[0].processor.stopped if running else ""
+        return f"stopped: {why}; docs/runbooks/DeadLetterStop.md says how to go on" if why else None
+
+    return {"detection": detection, "dead letters": dead_letters}
 
 
 if __name__ == "__main__":

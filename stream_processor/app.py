@@ -16,6 +16,7 @@ from schemas.timestamps import now_micros
 from schemas.topics import DETECTION_CHANGELOG, EVENTS, INCIDENT_STATUS
 from stream_processor import faust_mends
 from stream_processor.batching import BatchConsumer, RecordBatch
+from stream_processor.dead_letter_limit import Limit
 from stream_processor.disk_rows import DiskRows
 from stream_processor.durable_table import DurableTable, PartitionLost, send_durably
 from stream_processor.faust_mends import data_dir, finishing
@@ -47,7 +48,9 @@ class DetectionApp:
         # The broker that cannot do idempotence is also the one that tells ends too low.
         faust_mends.install(self.faust, distrust_end_offsets=not settings.kafka_idempotence)
         self.table = self._make_table(partitions, _row_store(settings))
-        self.processor = Processor(rules, self.table, self, partitions)
+        self.processor = Processor(
+            rules, self.table, self, partitions, limit=Limit(settings.dlq_stop_share, settings.dlq_stop_window)
+        )
         self._turn = asyncio.Lock()
         """One input at a time: what the clock decides is durable before an event is decided on top of it."""
         self._held: dict[int, list[EventT[Any]]] = defaultdict(list)
@@ -75,7 +78,9 @@ class DetectionApp:
 
     async def _consume(self, stream: Any) -> None:
         async for event in stream.noack().events():
-            if event.message.topic == EVENTS:
+            if self.processor.stopped:
+                self._consumer.forget(event.message)  # uncommitted, it comes again after the restart
+            elif event.message.topic == EVENTS:
                 await self._take_events(event)
             elif self._has_replayed(event.message.partition):
                 await self._take_status_changes(event)
@@ -87,7 +92,7 @@ class DetectionApp:
         self._heard_at[partition] = monotonic()
         async with finishing(event), self._turn:
             await self.processor.take_events(partition, _records(event))
-        if self._held.get(partition) and self._has_replayed(partition):
+        if not self.processor.stopped and self._held.get(partition) and self._has_replayed(partition):
             for held in self._held.pop(partition):
                 await self._take_status_changes(held)
 
@@ -100,7 +105,7 @@ class DetectionApp:
 
     async def _tend(self) -> None:
         metrics.STATE_ROWS.set(len(self.table))
-        if self.is_ready:
+        if self.is_ready and not self.processor.stopped:  # what is not read yet is no silence
             for partition in filter(self._has_replayed, self._consumer.owned_partitions()):
                 async with self._turn:
                     await self._tend_partition(partition)
@@ -112,7 +117,7 @@ class DetectionApp:
 
     async def _listen(self) -> None:
         """Keep the log's clock going where silence may decide something and nobody sends."""
-        if not self.is_ready:
+        if not self.is_ready or self.processor.stopped:
             return
         for partition in filter(self._has_replayed, self._consumer.owned_partitions()):
             is_silent = monotonic() - self._heard_at.get(partition, 0.0) >= TICK_SECONDS

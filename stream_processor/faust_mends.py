@@ -39,6 +39,7 @@ from runtime.settings import Settings
 from schemas.topics import MAX_RECORD_BYTES
 from stream_processor.assignor import WholeAssignor
 from stream_processor.batching import BatchTransport, consumer_of
+from stream_processor.dead_letter_limit import TooManyDeadLetters
 from stream_processor.durable_table import DurableTable, PartitionLost, read_to_end
 from stream_processor.fatal import exit_now, leave_now
 
@@ -257,11 +258,15 @@ async def true_ends(reader: AIOKafkaConsumer, reported: dict[TopicPartition, int
 # --- (c): an event is finished by success alone ---------------------------------------------------------------
 
 
+_LEFT_ALONE: Final = (PartitionLost, TooManyDeadLetters)
+
+
 class finishing:  # noqa: N801 - used as a statement: `async with finishing(event):`
     """Acknowledge the event when the block ends well.
 
-    When the partition is lost meanwhile, the event is left to its next owner. Any other exception ends the process
-    with exit code 70 and nothing acknowledged: after a restart the event comes again. Needs `stream.noack()`.
+    When the partition is lost meanwhile, or dead letters stop the worker, the event is left to its next owner. Any
+    other exception ends the process with exit code 70 and nothing acknowledged: after a restart the event comes again.
+    Needs `stream.noack()`.
     """
 
     def __init__(self, event: EventT[Any]) -> None:
@@ -277,11 +282,11 @@ class finishing:  # noqa: N801 - used as a statement: `async with finishing(even
         if error is None:
             self._event.ack()
             return False
-        if isinstance(error, Exception) and not isinstance(error, PartitionLost):
+        if isinstance(error, Exception) and not isinstance(error, _LEFT_ALONE):
             exit_now("an event could not be processed", error, partition=message.partition, offset=message.offset)
         log.info("event_left_to_the_next_owner", partition=message.partition, offset=message.offset)
         consumer_of(app).forget(message)
-        return isinstance(error, PartitionLost)
+        return isinstance(error, _LEFT_ALONE)
 
 
 class FatalAgent(faust.Agent):

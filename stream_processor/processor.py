@@ -20,7 +20,8 @@ from schemas.codec import decode_status_change, encode
 from schemas.placement import home_partition
 from schemas.status_change import StatusChange
 from schemas.timestamps import MICROSECONDS
-from schemas.topics import EVENTS, INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS
+from schemas.topics import EVENTS, INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS, Header
+from stream_processor.dead_letter_limit import Limit, Recent, TooManyDeadLetters
 from stream_processor.decisions import Decisions
 from stream_processor.kinds import next_deadline
 from stream_processor.log_clock import TICK, Deadlines
@@ -52,6 +53,7 @@ _CACHED_SERVICES: Final = 20_000
 _MOST_EVENTS: Final = 5_000
 """Events named in one record of `ops.incident-events`, which keeps it well under 1 MiB."""
 _NO_TRACE: Final[Contexts] = {}
+NO_LIMIT: Final = Limit()
 _KEPT_CLOSED: Final = 7 * 24 * 3600 * MICROSECONDS
 """A closed incident may be asked about again only by a redelivery, which does not take a week."""
 
@@ -76,7 +78,9 @@ class Publisher(Protocol):
 class Processor:
     """Takes batches of records and carries out what the pure functions decide."""
 
-    def __init__(self, rules: RuleSet, rows: Rows, publisher: Publisher, partitions: int) -> None:
+    def __init__(
+        self, rules: RuleSet, rows: Rows, publisher: Publisher, partitions: int, *, limit: Limit = NO_LIMIT
+    ) -> None:
         self._rules = rules
         self._rows = rows
         self._publisher = publisher
@@ -86,6 +90,9 @@ class Processor:
         self._unsaid: dict[int, Decisions] = {}
         self._stale: dict[int, list[bytes]] = {}
         self._known: dict[int, Partition] = {}
+        self._recent = Recent(limit)
+        self.stopped = ""
+        """Why it takes nothing more; empty while it does."""
 
     def use_rules(self, rules: RuleSet, rows_of: Callable[[int], Mapping[bytes, bytes]]) -> None:
         """Decide by `rules` from now on; state belongs to the names of rules, so that of the others stays.
@@ -99,13 +106,18 @@ class Processor:
             self.listen(partition, rows_of(partition))
 
     async def take_events(self, partition: int, records: Sequence[Record]) -> None:
-        """Decide on records of one partition of `ops.events`; returns when their effects and the state are durable."""
+        """Decide on records of one partition of `ops.events`; returns when their effects and the state are durable.
+
+        Raises:
+            TooManyDeadLetters: too large a share of the last records cannot be read; nothing was done with these.
+        """
         traces = BatchTraces(partition, records)
         with traces.processing():
             await self._take_events(partition, records, traces)
 
     async def _take_events(self, partition: int, records: Sequence[Record], traces: BatchTraces) -> None:
         found = sort_records(records, self._partitions)
+        self._check_dead_letters(found, partition, records)
         state = self._partition(partition)
         before = [*rekeyed(found, self._partitions), *(dead.letter for dead in found.dead)]
         for step in state.take_events(records, found.here, self._rules):
@@ -119,6 +131,21 @@ class Processor:
         if self._rules.has_clock:
             await self._rows.write(partition, clock_row(partition, state.clock))
         _count_others(found)
+
+    def _check_dead_letters(self, found: Sorted, partition: int, records: Sequence[Record]) -> None:
+        if why := self._recent.take(found.outcomes):
+            self.stopped = why
+            metrics.DEAD_LETTER_STOP.set(1)
+            log.critical(
+                "stopped_by_dead_letters",
+                why=why,
+                latest=next((dict(dead.letter.headers)[Header.DETAIL].decode() for dead in found.dead), ""),
+                partition=partition,
+                offset=records[0].offset,
+                to_do="see `ops-assist dlq counts`; mend what writes or reads, then restart: reading goes on at this"
+                " offset and nothing is lost. To let them pass: DLQ_STOP_SHARE=0",
+            )
+            raise TooManyDeadLetters(why)
 
     def wants_tick(self, partition: int) -> bool:
         """Whether the silence of some service would decide something: then the log's clock must not stand still."""

@@ -16,7 +16,8 @@ from stream_processor.outgoing import Outgoing
 
 _SINGLY: Final = 100
 """Broken events of one array that get a dead letter each; those after them share one, so that junk stays cheap."""
-
+_MOST_HEADERS: Final = 64 * 1024
+"""Bytes of its own headers that a dead letter keeps."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -50,6 +51,8 @@ class Sorted:
         self.traces: dict[str, list[tuple[int, Headers]]] = {}
         """Where traces begin in `elsewhere`, by service: from which event on, and the headers that tell it."""
         self.dead: list[DeadLetter] = []
+        self.outcomes: list[bool] = []
+        """Of each record in turn whether nothing of it can be used; records that hold no event are left out."""
 
 
 class _Broken(NamedTuple):
@@ -65,21 +68,26 @@ def sort_records(records: Iterable[Record], partitions: int) -> Sorted:
     found = Sorted()
     for record in records:
         try:
-            broken = _sort_record(record, partitions, found)
+            good, broken = _sort_record(record, partitions, found)
         except UnreadableRecord as unreadable:
+            found.outcomes.append(True)
             found.dead.append(
                 DeadLetter("unreadable", _dead_letter(record, record.value, "unreadable", str(unreadable)))
             )
         else:
             found.dead += _dead_letters(record, broken)
+            if good or broken:
+                found.outcomes.append(not good)
     return found
 
 
-def _sort_record(record: Record, partitions: int, found: Sorted) -> list[_Broken]:
+def _sort_record(record: Record, partitions: int, found: Sorted) -> tuple[int, list[_Broken]]:
+    """Sort the events of one record; gives how many are good, and those that are not."""
     place = Place(record.topic, record.partition, record.offset, record.timestamp * 1000)
     is_large = len(record.value or b"") > MAX_EVENT_BYTES
     trace = trace_headers(record.headers) if record.headers else ()
     broken: list[_Broken] = []
+    index = -1
     for index, event in decode_events(record.value, place):
         if isinstance(event, InvalidEvent):
             broken.append(_Broken(index, "invalid", str(event) if len(broken) <= _SINGLY else ""))
@@ -90,7 +98,7 @@ def _sort_record(record: Record, partitions: int, found: Sorted) -> list[_Broken
             found.here.setdefault(event.service, []).append(arrival)
         else:
             _move(event, trace, found)
-    return broken
+    return index + 1 - len(broken), broken
 
 
 def _move(event: Event, trace: Headers, found: Sorted) -> None:
@@ -157,8 +165,17 @@ def _dead_letter(record: Record, value: bytes | None, reason: str, detail: str, 
         value, key = value and value[:MAX_RECORD_BYTES], key and key[:MAX_EVENT_BYTES]
         detail = f"{detail}; key and value are cut here"
     origin = (record.topic, record.partition, record.offset, record.timestamp)
-    headers = [*_headers(reason, detail, origin, index), *trace_headers(record.headers)]
+    headers = [*_brought(record), *_headers(reason, detail, origin, index)]
     return Outgoing(EVENTS_DLQ, record.partition, key, value, headers)
+
+
+def _brought(record: Record) -> list[tuple[str, bytes]]:
+    """The record's own headers, with how often it was retried; why it was a dead letter before is told no more."""
+    ours = {Header.REASON, Header.DETAIL, Header.TOPIC, Header.PARTITION, Header.OFFSET, Header.INDEX, Header.TIMESTAMP}
+    own = [(name, value) for name, value in record.headers if name not in ours]
+    # Headers of megabytes would make a letter that no broker takes, and hold up the partition for ever.
+    size = sum(len(name.encode()) + len(value or b"") for name, value in own)
+    return own if size <= _MOST_HEADERS else list(trace_headers(own))
 
 
 def _headers(reason: str, detail: str, origin: tuple[str, int, int, int], index: int | None) -> list[tuple[str, bytes]]:

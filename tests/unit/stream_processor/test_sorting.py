@@ -110,6 +110,18 @@ def test_a_value_that_was_compressed_beyond_measure_is_cut() -> None:
     assert header(found, 0, Header.OFFSET) == "5"
 
 
+def test_a_dead_letter_keeps_the_headers_of_its_record_within_bounds() -> None:
+    """Headers of megabytes would make a letter that no broker takes; what tells a trace stays."""
+    small, trace = ("tenant", b"a"), ("traceparent", b"00-1-2-01")
+    kept = [LogRecord(0, b"junk", headers=[small, trace]), LogRecord(1, b"junk", headers=[trace, ("x", b"y" * 65_536)])]
+    kept.append(LogRecord(2, b"junk", headers=[("x", b"y" * 65_536), ("tracestate", b"z" * 8_193)]))
+
+    headers = [dead.letter.headers for dead in sort_records(kept, PARTITIONS).dead]
+
+    ours = {value for value in vars(Header).values() if isinstance(value, str)}
+    assert [[h for h in each if h[0] not in ours] for each in headers] == [[small, trace], [trace], []]
+
+
 def test_an_array_full_of_junk_costs_a_hundred_letters() -> None:
     """A hundred broken events of an array leave singly, the rest together; each of them is counted."""
     junk: list[dict[str, object]] = [{"level": n} for n in range(50_000)]

@@ -1,0 +1,1 @@
+"""Dead letters and late events as work: read, told apart, sent again, left."""
