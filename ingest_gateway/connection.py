@@ -54,6 +54,11 @@ class Connection:
             raise
         return cls(producer, partitions)
 
+    @property
+    def partitions(self) -> int:
+        """How many `ops.events` has, as far as the cluster has told."""
+        return self._partitions
+
     def put(self, service: str, value: bytes) -> Delivery:
         """Queue a record at the home partition of its service."""
         return self._lane(service).put(service.encode(), value)

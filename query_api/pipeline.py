@@ -14,13 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from query_api.views import moment
 from runtime.lag.history import Point
 from runtime.lag.watch import FRESH_SECONDS, LagView, LagWatch
+from runtime.local_address import local_url
 from runtime.settings import Settings
 
 LEDGER: Final = "ops_processor_events_total"
 DEAD_LETTERS: Final = "ops_processor_dead_lettered_total"
 
 _SERVICE_TIMEOUT: Final = httpx.Timeout(3.0, connect=1.0)
-_EVERY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -109,14 +109,13 @@ def service_urls(settings: Settings) -> list[tuple[str, str]]:
     if settings.service_urls:
         pairs = (item.partition("=") for item in settings.service_urls.split(","))
         return [(name.strip(), url.strip().rstrip("/")) for name, _, url in pairs]
-    host = "127.0.0.1" if settings.host in _EVERY_ADDRESS else settings.host
     ports = {
         "api": settings.http_port,
         "stream_processor": settings.processor_port,
         "materializer": settings.materializer_port,
         "analyzer_worker": settings.analyzer_port,
     }
-    return [(name, f"http://{f'[{host}]' if ':' in host else host}:{port}") for name, port in ports.items()]
+    return [(name, local_url(settings.host, port)) for name, port in ports.items()]
 
 
 def reasons_of(answer: httpx.Response) -> dict[str, str]:

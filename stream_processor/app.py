@@ -47,7 +47,7 @@ class DetectionApp:
         # The broker that cannot do idempotence is also the one that tells ends too low.
         faust_mends.install(self.faust, distrust_end_offsets=not settings.kafka_idempotence)
         self.table = self._make_table(partitions, _row_store(settings))
-        self.processor = Processor(rules, self.table, self, partitions)
+        self.processor = Processor(rules, self.table, self, partitions, by_pulse=settings.canary_interval > 0)
         self._turn = asyncio.Lock()
         """One input at a time: what the clock decides is durable before an event is decided on top of it."""
         self._held: dict[int, list[EventT[Any]]] = defaultdict(list)
