@@ -72,6 +72,11 @@ class Pipeline:
             for (group, topic), points in self._lags.curves().items()
         ]
 
+    def visibility(self) -> dict[str, Any]:
+        """Whether the pipeline sees, as of a few seconds ago; costs nothing, and asks no process."""
+        vigil = self._vigil
+        return as_answer(vigil.seen, vigil.blind, vigil.interval, vigil.unavailable)
+
     def start(self) -> None:
         """Begin to look at the lag and the canary now and then, so that there are a history, metrics and an alarm."""
         self._watching = [asyncio.create_task(self._lags.run()), asyncio.create_task(self._vigil.run())]

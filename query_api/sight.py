@@ -60,7 +60,10 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class Blindness(msgspec.Struct, frozen=True):
-    """Partitions whose canary's incidents do not come, how long the worst has been without one (seconds), and why."""
+    """Partitions whose canary's incidents do not come, how long the worst has been without one (seconds), and why.
+
+    `stopped_at` and a reason beyond what is missing are there where the processes were asked.
+    """
 
     partitions: tuple[int, ...]
     seconds: float
@@ -79,7 +82,14 @@ def ages(seen: Seen, since: float, now: float) -> dict[int, float]:
 def blindness(seen: Seen, since: float, interval: int, now: float) -> Blindness | None:
     """Which partitions are blind: `MISSED_BURSTS` incidents in a row, one every `interval` seconds, have not come."""
     late = {number: age for number, age in ages(seen, since, now).items() if age > MISSED_BURSTS * interval}
-    return Blindness(tuple(sorted(late)), round(max(late.values()), 3)) if late else None
+    if not late:
+        return None
+    which, seconds = tuple(sorted(late)), max(late.values())
+    reason = (
+        f"No incident of the canary has become visible for {span_in_words(seconds)} in partition "
+        f"{', '.join(map(str, which))}"
+    )
+    return Blindness(which, round(seconds, 3), reason=reason)
 
 
 def explained(blind: Blindness, processes: Sequence[Process], interval: int, now: float) -> Blindness:
@@ -91,11 +101,7 @@ def explained(blind: Blindness, processes: Sequence[Process], interval: int, now
         if process.service in _SERVICES[stage]
         for text in process.reasons.values()
     ]
-    which = ", ".join(map(str, blind.partitions))
-    reason = (
-        f"No incident of the canary has become visible for {span_in_words(blind.seconds)} in partition {which}: "
-        f"{'; '.join([_DONE[stage], *lacks])}"
-    )
+    reason = f"{blind.reason}: {'; '.join([_DONE[stage], *lacks])}"
     return msgspec.structs.replace(blind, stopped_at=stage, reason=reason)
 
 

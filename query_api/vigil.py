@@ -72,7 +72,7 @@ class Vigil:
         self._since = time.time()
         self.seen = Seen()
         self.unavailable: str | None = None
-        self._was_blind = False
+        self.blind: Blindness | None = None
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -96,12 +96,12 @@ class Vigil:
     def _judge(self, now: float) -> Blindness | None:
         if not self.interval:
             return None
-        blind = blindness(self.seen, self._since, self.interval, now)
+        was_blind = self.blind
+        self.blind = blind = blindness(self.seen, self._since, self.interval, now)
         metrics.BLIND.set(blind is not None)
         metrics.CANARY_AGE.set(max(ages(self.seen, self._since, now).values()))
-        if blind and not self._was_blind:
+        if blind and not was_blind:
             log.error("blind", partitions=blind.partitions, seconds=blind.seconds, view=self.unavailable)
-        elif self._was_blind and not blind:
+        elif was_blind and not blind:
             log.info("sees_again")
-        self._was_blind = blind is not None
         return blind

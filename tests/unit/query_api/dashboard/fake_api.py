@@ -114,6 +114,17 @@ def service_record(service: str, **changes: Any) -> Record:
     return record | changes
 
 
+def visibility_record(**changes: Any) -> Record:
+    """Whether the pipeline sees, as the API gives it: it does."""
+    record: Record = {
+        "blind": False,
+        "reason": None,
+        "incidents": {"incidents": 4, "p50": 0.31, "p95": 0.42, "p99": 0.43},
+        "canary": {"incidents": 360, "p50": 0.28, "p95": 0.39, "p99": 0.51},
+    }
+    return record | changes
+
+
 def pipeline_record(**changes: Any) -> Record:
     """The pipeline as the API gives it: all is well."""
     names = ("api", "stream_processor", "materializer", "analyzer_worker")
@@ -146,6 +157,7 @@ def pipeline_record(**changes: Any) -> Record:
         "consumers_unavailable": None,
         "ledger": {"below_level": 24_010, "attached": 519, "opened": 6},
         "dead_letters": {},
+        "visibility": visibility_record(),
     }
     return record | changes
 
@@ -224,6 +236,7 @@ class FakeApi:
             "/api/v1/events/batch": lambda: self._take(call),
             "/api/v1/services": lambda: self._services(call),
             "/api/v1/pipeline": lambda: Reply(200, self.pipeline),
+            "/api/v1/pipeline/visibility": lambda: Reply(200, self.pipeline["visibility"]),
             "/api/v1/pipeline/history": lambda: Reply(200, self.lag_history),
         }
         if call.path in routes:
