@@ -38,6 +38,7 @@ def create_app(settings: Settings, log: EventLog | None = None) -> FastAPI:
         await event_log.stop()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.canary = canary
     app.state.budget = Budget(settings.ingest_buffer_bytes)
     problem.install(app)
     # First, because routes are tried in order and these are the ones with load on them.

@@ -46,6 +46,11 @@ class Canary:
         self._fault: str | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it sends."""
+        return self._task is not None
+
     def start(self) -> None:
         """Begin to send."""
         if self._interval:
