@@ -1,6 +1,5 @@
 """The gateway's canary goes the way of all events, is counted nowhere, and nobody else can take its name."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from ingest_gateway.headers import CANARY_HEADER
 from ingest_gateway.memory_log import MemoryEventLog
 from runtime.settings import load_settings
 from schemas.canary import BURST_EVENTS, PREFIX, canaries, is_pulse
+from tests.support.waiting import eventually
 
 EVENT = {"service": "shop", "level": "ERROR", "message": "boom"}
 
@@ -112,9 +112,13 @@ async def test_it_sends_while_the_gateway_runs_and_ends_with_it() -> None:
     """At once, over HTTP to its own port; an address where nobody listens is counted as refused."""
     before = sample("ops_gateway_canary_sends_total", outcome="refused")
     app = create_app(load_settings(_env_file=None, canary_interval=5, http_port=1), MemoryEventLog())
-    async with app.router.lifespan_context(app), asyncio.timeout(10):
-        while sample("ops_gateway_canary_sends_total", outcome="refused") == before:
-            await asyncio.sleep(0.01)
+
+    async def refused() -> bool:
+        return sample("ops_gateway_canary_sends_total", outcome="refused") > before
+
+    async with app.router.lifespan_context(app):
+        assert app.state.canary.is_on
+        await eventually(refused, what="a refusal")
 
 
 async def test_it_is_off_where_the_interval_is_zero() -> None:

@@ -236,7 +236,7 @@ class FakeApi:
             "/api/v1/events/batch": lambda: self._take(call),
             "/api/v1/services": lambda: self._services(call),
             "/api/v1/pipeline": lambda: Reply(200, self.pipeline),
-            "/api/v1/pipeline/visibility": lambda: Reply(200, self.pipeline["visibility"]),
+            "/api/v1/pipeline/visibility": lambda: self._visibility(),
             "/api/v1/pipeline/history": lambda: Reply(200, self.lag_history),
         }
         if call.path in routes:
@@ -246,6 +246,10 @@ class FakeApi:
             found = self.explanations.get(name)
             return found if isinstance(found, Reply) else _explained(name, found)
         return self._one(call)
+
+    def _visibility(self) -> Reply:
+        found = self.pipeline.get("visibility")
+        return Reply(200, found) if found else problem(404, "There is no such route")
 
     def _one(self, call: Call) -> Reply:
         parts = call.path.strip("/").split("/")
