@@ -1,7 +1,7 @@
 """The HTTP API as the dashboard needs it, in memory: CONTRACT 5's answers without a database or a broker."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -227,7 +227,7 @@ class FakeApi:
     def answer(self, call: Call) -> Reply:
         """Answer one request."""
         self.calls.append(call)
-        routes = {
+        routes: dict[str, Callable[[], Reply]] = {
             "/health": lambda: Reply(200, {"status": "healthy", "environment": "test"}),
             "/api/v1/incidents": lambda: self._list(call),
             "/api/v1/incidents/counts": lambda: self._counts(call),
@@ -236,7 +236,7 @@ class FakeApi:
             "/api/v1/events/batch": lambda: self._take(call),
             "/api/v1/services": lambda: self._services(call),
             "/api/v1/pipeline": lambda: Reply(200, self.pipeline),
-            "/api/v1/pipeline/visibility": lambda: self._visibility(),
+            "/api/v1/pipeline/visibility": self._visibility,
             "/api/v1/pipeline/history": lambda: Reply(200, self.lag_history),
         }
         if call.path in routes:
