@@ -6,6 +6,7 @@ cross the threshold of the canary's rule. Several gateways make several incident
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from secrets import token_hex
 from time import monotonic
 from typing import Any, Final
@@ -45,6 +46,7 @@ class Canary:
         self._next_burst = 0.0
         self._fault: str | None = None
         self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
 
     @property
     def is_on(self) -> bool:
@@ -59,6 +61,7 @@ class Canary:
     async def stop(self) -> None:
         """Send no more."""
         if self._task is not None:
+            self._stopping.set()
             self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -66,9 +69,12 @@ class Canary:
         async with httpx.AsyncClient(
             base_url=self._url, timeout=self._timeout, limits=_LIMITS, trust_env=False
         ) as http:
-            while True:
+            # A flag too: what is asked for the fault may swallow a cancellation (Python 3.11's wait_for).
+            while not self._stopping.is_set():
                 self._tell(await self.send(http))
-                await asyncio.sleep(PULSE_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PULSE_SECONDS):
+                        await self._stopping.wait()
 
     async def send(self, http: httpx.AsyncClient) -> str | None:
         """Send once what is due; gives what went wrong, if anything. What makes an incident stays due until it went."""

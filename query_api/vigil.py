@@ -26,7 +26,7 @@ _NEWEST: Final = text(f"""
 _LATENCIES: Final = text(f"""
     SELECT canary, count(*) AS incidents, percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
         ORDER BY GREATEST(0, extract(epoch FROM visible_at - opened_at))::float8) AS quantiles
-    FROM incident_visibility WHERE visible_at > now() - interval '{_RECENT}' GROUP BY canary
+    FROM incident_visibility WHERE canary IN (true, false) AND visible_at > now() - interval '{_RECENT}' GROUP BY canary
 """)  # noqa: S608 - a constant
 
 

@@ -53,7 +53,7 @@ async def send_straight_to_kafka(settings: Settings, for_ms: int) -> None:
 async def test_a_service_is_missed_only_after_the_canary_is_heard_again(
     broker: Broker, kafka_settings: Settings, databases: Databases, tmp_path: Path
 ) -> None:
-    """Without a gateway for longer than the rule's window nobody is missed, though others write; then the service is."""
+    """Without a gateway for longer than the rule's window nobody is missed though others write; afterwards it is."""
     file = tmp_path / "rules.yaml"
     file.write_text(RULES)
     with running_pipeline(
