@@ -1,12 +1,16 @@
 """The canary in the processor: its incidents come anew each time, and guard against silence that nobody heard."""
 
+import random
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from schemas.canary import BURST_EVENTS, canaries
 from schemas.codec import decode_incident, encode
+from schemas.incident import Incident
 from schemas.levels import LEVELS
 from schemas.timestamps import MICROSECONDS
 from schemas.topics import ANALYSES, CANARY, EVENTS_LATE, INCIDENT_EVENTS, INCIDENTS
@@ -266,3 +270,49 @@ async def test_with_the_canary_off_quiet_is_told_by_the_clock_alone() -> None:
     await at(log, 3_700)
 
     assert statuses(log) == ["resolved"]
+
+
+happenings = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 3, 3, 3, 4, 9, 40]),
+        st.sampled_from(["pulse", "pulse", "pulse", "burst", "shop", "cart", "error", "tick"]),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(happened=happenings, seed=st.integers(0, 10_000))
+async def test_batches_crashes_and_replays_decide_the_same(happened: list[tuple[int, str]], seed: int) -> None:
+    """Silences, incidents and those of the canary, whole or in pieces, with records again after each restart."""
+    whole, pieces, dice = Log(BURST, ABSENCE), Log(BURST, ABSENCE), random.Random(seed)
+    records, now = [], 0
+    for gap, what in happened:
+        now += gap
+        records.append(_record(whole, now, what))
+    await whole.take(records)
+
+    done = 0
+    while done < len(records):
+        end = min(len(records), done + dice.randint(1, 8))
+        await pieces.take(records[max(0, done - dice.randint(0, 5)) : end])
+        done = end
+        if dice.random() < 0.4:
+            pieces.start()
+            pieces.processor.recovered(0, pieces.rows.rows, (START + now) * SECOND)
+
+    assert _decided(pieces) == _decided(whole)
+
+
+def _record(log: Log, at: float, what: str) -> LogRecord:
+    if what == "tick":
+        return log.add(at, TICK)
+    if what in ("pulse", "burst"):
+        return log.pulse(at) if what == "pulse" else log.burst(at)
+    return log.event(at, "shop" if what == "error" else what, "ERROR" if what == "error" else "INFO")
+
+
+def _decided(log: Log) -> tuple[dict[str, Incident], set[str]]:
+    canary = {decode_incident(record.value or b"").key for record in log.publisher.to(CANARY)}
+    return log.publisher.incidents(), canary
