@@ -12,12 +12,14 @@ from ingest_gateway.event_log import EventLog, NotWritten, OutcomeUnknown, Publi
 from ingest_gateway.packing import records_of
 from ingest_gateway.reading import Batch, Rejected, read_event
 from runtime.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, PUBLISH_SECONDS
+from schemas.canary import PREFIX, is_canary
 from schemas.codec import encode, encode_events
 from schemas.event import Event, FieldError
 from schemas.levels import Level
 from schemas.timestamps import now_micros, to_rfc3339
 from schemas.topics import MAX_EVENT_BYTES
 
+_RESERVED: Final = f"names that begin with {PREFIX} are kept for the pipeline's own events; give the service another"
 _TOO_LARGE: Final = f"takes more than {MAX_EVENT_BYTES:,} bytes as JSON, which is more than one record can hold"
 
 Reader = Callable[[bytes, IdFor, int], Batch]
@@ -49,12 +51,16 @@ class AcceptedBatch(msgspec.Struct, frozen=True):
 
 
 async def accept_event(log: EventLog, body: bytes, id_for: IdFor) -> Answer:
-    """Write one event and answer with it.
+    """Write one event, of anybody but the canary, and answer with it.
 
     Raises:
         Refusal: 400, 413, 422 or 503.
     """
     event = read_event(body, id_for, now_micros())
+    if is_canary(event.service):
+        raise refusal.invalid(
+            f"The event was not accepted: service: {_RESERVED}", errors=[{"field": "service", "message": _RESERVED}]
+        )
     value = encode_events([event])
     if len(value) > MAX_EVENT_BYTES:
         raise refusal.too_large(f"The event {_TOO_LARGE}; shorten its attributes")
@@ -67,13 +73,17 @@ async def accept_event(log: EventLog, body: bytes, id_for: IdFor) -> Answer:
     return Answer(201, encode(answer))
 
 
-async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader) -> Answer:
+async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader, *, by_canary: bool = False) -> Answer:
     """Write the events of a batch that keep the rules, and answer which did not.
+
+    `by_canary`: the canary sends it, whose events are counted nowhere; its services are refused from anybody else.
 
     Raises:
         Refusal: 400, 413, 422 or 503.
     """
-    batch = _without_too_large(read(body, id_for, now_micros()))
+    batch = _without(_is_too_large, [FieldError("", _TOO_LARGE)], read(body, id_for, now_micros()))
+    if not by_canary:
+        batch = _without(_is_reserved, [FieldError("service", _RESERVED)], batch)
     if batch.rejected and not batch.accepted:
         raise refusal.invalid(
             f"None of the {batch.size} events was accepted; `errors` says why",
@@ -87,7 +97,8 @@ async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader) 
             await _publish(log, records_of(batch.accepted.values()))
         except PublishError as error:
             raise _unwritten(error, "events", batch.size, {"ids": _ids(batch)}) from error
-    _accepted_batches.inc(len(batch.accepted))
+    if not by_canary:
+        _accepted_batches.inc(len(batch.accepted))
     if batch.rejected:
         _rejected_in_batches.inc(len(batch.rejected))
     return Answer(207 if batch.rejected else 201, encode(AcceptedBatch(len(batch.accepted), batch.rejected)))
@@ -118,13 +129,17 @@ def _unwritten(error: PublishError, noun: str, events: int, ids: dict[str, Any])
     )
 
 
-def _without_too_large(batch: Batch) -> Batch:
-    too_large = [index for index, event in batch.accepted.items() if _is_too_large(event)]
-    if not too_large:
+def _without(is_wrong: Callable[[Event], bool], errors: list[FieldError], batch: Batch) -> Batch:
+    wrong = {index for index, event in batch.accepted.items() if is_wrong(event)}
+    if not wrong:
         return batch
-    rejected = [*batch.rejected, *(Rejected(index, [FieldError("", _TOO_LARGE)]) for index in too_large)]
-    accepted = {index: event for index, event in batch.accepted.items() if index not in set(too_large)}
+    rejected = [*batch.rejected, *(Rejected(index, errors) for index in wrong)]
+    accepted = {index: event for index, event in batch.accepted.items() if index not in wrong}
     return Batch(accepted, sorted(rejected, key=lambda item: item.index))
+
+
+def _is_reserved(event: Event) -> bool:
+    return is_canary(event.service)
 
 
 def _is_too_large(event: Event) -> bool:

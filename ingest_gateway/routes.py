@@ -33,15 +33,16 @@ _CLIENT_GONE: Final = 499
 Accept = Callable[[BodyHeaders, bytes], Awaitable[Answer]]
 
 
-def event_routes(log: EventLog, budget: Budget) -> list[Route]:
-    """POST of one event and of a batch."""
+def event_routes(log: EventLog, budget: Budget, canary_token: bytes) -> list[Route]:
+    """POST of one event and of a batch. `canary_token`: the word by which this gateway knows its own canary."""
 
     async def one(headers: BodyHeaders, body: bytes) -> Answer:
         return await accept_event(log, body, ids_for(headers.idempotency_key, body))
 
     async def batch(headers: BodyHeaders, body: bytes) -> Answer:
         reader = _READERS[headers.media_type]
-        return await accept_batch(log, body, ids_for(headers.idempotency_key, body), reader)
+        by_canary = headers.canary_token == canary_token
+        return await accept_batch(log, body, ids_for(headers.idempotency_key, body), reader, by_canary=by_canary)
 
     return [
         Route(EVENTS_PATH, Ingest(EVENTS_PATH, frozenset({JSON}), budget, one), methods=["POST"]),
