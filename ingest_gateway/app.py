@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from ingest_gateway.budget import Budget
+from ingest_gateway.canary import Canary
 from ingest_gateway.event_log import EventLog
 from ingest_gateway.format_routes import format_routes
 from ingest_gateway.kafka_log import KafkaEventLog
@@ -27,19 +28,23 @@ def create_app(settings: Settings, log: EventLog | None = None) -> FastAPI:
         log: where events go; default: the Kafka cluster of the settings.
     """
     event_log = log or KafkaEventLog(settings)
+    canary = Canary(settings, event_log)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await event_log.start()
+        canary.start()
         yield
+        await canary.stop()
         await event_log.stop()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.canary = canary
     app.state.budget = Budget(settings.ingest_buffer_bytes)
     problem.install(app)
     # First, because routes are tried in order and these are the ones with load on them.
     budget = app.state.budget
-    app.router.routes[:0] = [*event_routes(event_log, budget), *format_routes(event_log, budget)]
+    app.router.routes[:0] = [*event_routes(event_log, budget, canary.token), *format_routes(event_log, budget)]
     app.include_router(health_router(settings, TITLE, {"broker": event_log.check}))
     describe(app)
     api_docs.install(app)

@@ -55,6 +55,11 @@ class Connection:
             raise
         return cls(producer, partitions)
 
+    @property
+    def partitions(self) -> int:
+        """How many `ops.events` has, as far as the cluster has told."""
+        return self._partitions
+
     def put(self, record: Record) -> Delivery:
         """Queue a record at the home partition of its service."""
         return self._lane(record.service).put(record.service.encode(), record.value, record.headers)

@@ -55,5 +55,9 @@ class EventLog(Protocol):
             OutcomeUnknown: where that cannot be said of all of them.
         """
 
+    @property
+    def partition_count(self) -> int | None:
+        """How many there are of `ops.events`; None while that is not known."""
+
     async def check(self) -> str | None:
         """None while records can be written, else a sentence that says why not."""

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from ingest_gateway import refusal
-from ingest_gateway.accept import Answer, answer_batch, count_batch, write_batch
+from ingest_gateway.accept import Answer, answer_batch, count_batch
 from ingest_gateway.budget import Budget
 from ingest_gateway.event_ids import ids_for
 from ingest_gateway.event_log import EventLog
@@ -18,6 +18,7 @@ from ingest_gateway.formats.shippers import read_records
 from ingest_gateway.headers import BodyHeaders, body_headers
 from ingest_gateway.reading import Batch
 from ingest_gateway.routes import JSON, NDJSON, Ingest
+from ingest_gateway.writing import write_batch
 from runtime.problem import problem_response
 from schemas.event import MAX_SERVICE
 from schemas.timestamps import now_micros

@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from email.message import Message
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 
 from ingest_gateway import refusal
+
+CANARY_HEADER: Final = b"ops-assist-canary"
+"""Holds the word by which a gateway knows its own canary."""
 
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
@@ -18,6 +22,7 @@ class BodyHeaders(msgspec.Struct, frozen=True):
     gzipped: bool
     length: int | None
     idempotency_key: bytes
+    canary_token: bytes = b""
 
 
 def body_headers(headers: Iterable[tuple[bytes, bytes]]) -> BodyHeaders:
@@ -26,7 +31,7 @@ def body_headers(headers: Iterable[tuple[bytes, bytes]]) -> BodyHeaders:
     Raises:
         Refusal: 415 for a charset or an encoding that the gateway does not read.
     """
-    media_type, gzipped, length, key = b"", False, None, b""
+    media_type, gzipped, length, key, token = b"", False, None, b"", b""
     for name, value in headers:
         if name == b"content-type":
             media_type = value
@@ -36,7 +41,9 @@ def body_headers(headers: Iterable[tuple[bytes, bytes]]) -> BodyHeaders:
             gzipped = _gzipped(value)
         elif name == b"idempotency-key":
             key = value.strip()
-    return BodyHeaders(_media_type(media_type), gzipped, length, key)
+        elif name == CANARY_HEADER:
+            token = value
+    return BodyHeaders(_media_type(media_type), gzipped, length, key, token)
 
 
 def _gzipped(value: bytes) -> bool:

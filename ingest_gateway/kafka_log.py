@@ -65,6 +65,11 @@ class KafkaEventLog:
         await self._wait(deliveries)
         self._judge(deliveries)
 
+    @property
+    def partition_count(self) -> int | None:
+        """See `EventLog`."""
+        return None if self._connection is None else self._connection.partitions
+
     async def check(self) -> str | None:
         """Ask the cluster; a sentence where it does not answer or does not acknowledge."""
         connection = self._connection

@@ -32,6 +32,11 @@ class MemoryEventLog:
         if self.failure is not None:
             raise self.failure
 
+    @property
+    def partition_count(self) -> int | None:
+        """As many as it was made with."""
+        return self._count
+
     async def check(self) -> str | None:
         """The failure's reason, if one is set."""
         return self.failure.reason if self.failure else None

@@ -125,7 +125,6 @@ def format_paths(parameters: list[dict[str, Any]], answers: dict[str, Any]) -> d
 
 
 def _otlp(parameters: list[dict[str, Any]]) -> dict[str, Any]:
-    binary = {"schema": {"type": "string", "format": "binary"}}
     status = {"code": 3, "message": "The body is no ExportLogsServiceRequest in protobuf"}
     errors = {
         "400": "It is no request of OTLP; sending it again does not help.",
@@ -138,16 +137,19 @@ def _otlp(parameters: list[dict[str, Any]]) -> dict[str, Any]:
         "tags": [_TAG],
         "operationId": "otlp_logs",
         "summary": "Logs over OTLP/HTTP",
-        "description": "ExportLogsServiceRequest as protobuf or JSON. The answer has the form of the request.",
+        "description": (
+            f"ExportLogsServiceRequest as {otlp_answer.PROTOBUF} or, as shown here, {JSON}. The answer has the form of "
+            "the request; errors are `google.rpc.Status`."
+        ),
         "parameters": parameters,
         "requestBody": {
             "required": True,
-            "content": {JSON: {"schema": _OBJECT, "example": _LOGS}, otlp_answer.PROTOBUF: binary},
+            "content": {JSON: {"schema": _OBJECT, "example": _LOGS}},
         },
         "responses": {
             "200": {
                 "description": "Written, but for `partialSuccess.rejectedLogRecords` records.",
-                "content": {JSON: {"schema": _OBJECT, "example": {}}, otlp_answer.PROTOBUF: binary},
+                "content": {JSON: {"schema": _OBJECT, "example": {}}},
             }
         }
         | {

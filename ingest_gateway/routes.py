@@ -1,6 +1,7 @@
 """Routes as bare ASGI: no middleware and no pydantic stand between the socket and the log."""
 
 from collections.abc import Awaitable, Callable
+from hmac import compare_digest
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -8,7 +9,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ingest_gateway import refusal
-from ingest_gateway.accept import BATCH_PATH, EVENTS_PATH, Answer, accept_batch, accept_event
+from ingest_gateway.accept import BATCH_PATH, EVENTS_PATH, Answer, accept_event, answer_batch
 from ingest_gateway.body import ClientGone, read_body
 from ingest_gateway.budget import Budget, Share
 from ingest_gateway.event_ids import ids_for
@@ -16,9 +17,11 @@ from ingest_gateway.event_log import EventLog
 from ingest_gateway.headers import BodyHeaders, body_headers
 from ingest_gateway.reading import read_array, read_lines
 from ingest_gateway.traces import SERVICE
+from ingest_gateway.writing import write_batch
 from runtime.metrics import EVENTS_REFUSED
 from runtime.problem import problem_response
 from runtime.request_tracing import answered, is_traced, request_span
+from schemas.timestamps import now_micros
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -35,15 +38,17 @@ Refuse = Callable[[refusal.Refusal, Any], Response]
 """Answers a request that was refused, by the headers of its scope."""
 
 
-def event_routes(log: EventLog, budget: Budget) -> list[Route]:
-    """POST of one event and of a batch."""
+def event_routes(log: EventLog, budget: Budget, canary_token: bytes) -> list[Route]:
+    """POST of one event and of a batch. `canary_token`: the word by which this gateway knows its own canary."""
 
     async def one(_: Scope, headers: BodyHeaders, body: bytes) -> Answer:
         return await accept_event(log, body, ids_for(headers.idempotency_key, body))
 
     async def batch(_: Scope, headers: BodyHeaders, body: bytes) -> Answer:
         reader = _READERS[headers.media_type]
-        return await accept_batch(log, body, ids_for(headers.idempotency_key, body), reader)
+        by_canary = compare_digest(headers.canary_token, canary_token)
+        events = reader(body, ids_for(headers.idempotency_key, body), now_micros())
+        return answer_batch(await write_batch(log, events, by_canary=by_canary), BATCH_PATH, by_canary=by_canary)
 
     return [
         Route(EVENTS_PATH, Ingest(EVENTS_PATH, frozenset({JSON}), budget, one), methods=["POST"]),

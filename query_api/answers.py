@@ -283,6 +283,33 @@ class LagHistoryAnswer(BaseModel):
     points: list[LagPointAnswer]
 
 
+class LatencyAnswer(BaseModel):
+    """Seconds from the log's taking of the event that opened an incident until the incident was visible.
+
+    Of incidents that became visible for the first time within the last hour; null where there was none.
+    """
+
+    incidents: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class VisibilityAnswer(BaseModel):
+    """Whether the pipeline sees: an incident of its own is to come every `canary_interval` seconds (0: none)."""
+
+    blind: Annotated[bool | None, Field(description="Null where CANARY_INTERVAL is 0: nobody can tell.")]
+    blind_partitions: Annotated[list[int], Field(description="Partitions of ops.events without such an incident.")]
+    stopped_at: Annotated[
+        Literal["gateway", "detection", "view"] | None, Field(description="The first step that has done nothing.")
+    ]
+    reason: Annotated[str | None, Field(description="Why it is blind, in a sentence.")]
+    canary_interval: int
+    incidents: LatencyAnswer
+    canary: LatencyAnswer
+    unavailable: Annotated[str | None, Field(description="Why the view could not be asked just now, if so.")]
+
+
 class PipelineAnswer(BaseModel):
     """The pipeline as its operators see it."""
 
@@ -293,6 +320,7 @@ class PipelineAnswer(BaseModel):
     consumers_unavailable: Annotated[str | None, Field(description="Why there are no consumers to show, if so.")]
     ledger: Annotated[dict[str, int], Field(description="Events decided on, by reason, since each worker started.")]
     dead_letters: Annotated[dict[str, int], Field(description="Records dead-lettered, by reason, likewise.")]
+    visibility: VisibilityAnswer
 
 
 EVENT: Final[dict[str, Any]] = {
@@ -451,6 +479,16 @@ PIPELINE: Final[dict[str, Any]] = {
     "consumers_unavailable": None,
     "ledger": {"below_level": 240, "opened": 1, "attached": 6},
     "dead_letters": {"not_json": 2},
+    "visibility": {
+        "blind": False,
+        "blind_partitions": [],
+        "stopped_at": None,
+        "reason": None,
+        "canary_interval": 60,
+        "incidents": {"incidents": 4, "p50": 0.31, "p95": 0.42, "p99": 0.43},
+        "canary": {"incidents": 360, "p50": 0.28, "p95": 0.39, "p99": 0.51},
+        "unavailable": None,
+    },
 }
 
 

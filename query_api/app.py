@@ -25,6 +25,7 @@ from query_api.routes import (
     status,
     stream,
 )
+from query_api.vigil import ViewSightings
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.request_timing import RequestTiming
@@ -45,7 +46,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     database = Database(settings.database_url)
     publisher = Publisher(settings)
     live = Live(database)
-    operators_view = Pipeline(settings)
+    operators_view = Pipeline(settings, ViewSightings(database))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

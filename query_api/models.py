@@ -259,6 +259,22 @@ class IncidentIdRow(SQLModel, table=True):
     id: int = Field(sa_column=Column(Integer, nullable=False, unique=True))
 
 
+class IncidentVisibilityRow(SQLModel, table=True):
+    """When an incident, of the canary or of anybody else, could be seen for the first time; a rebuild keeps this table.
+
+    `opened_at`: when the record that opened it was appended to the log. Kept for a day.
+    """
+
+    __tablename__ = "incident_visibility"
+    __table_args__ = (Index("incident_visibility_newest", "canary", "visible_at"),)
+
+    incident_key: str = Field(sa_column=_text(primary_key=True))
+    canary: bool = Field(sa_column=Column(Boolean, nullable=False))
+    partition: int = Field(sa_column=Column(Integer, nullable=False))
+    opened_at: datetime = Field(sa_column=_time())
+    visible_at: datetime = Field(sa_column=_time())
+
+
 class IncidentCountRow(SQLModel, table=True):
     """How many incidents there are of each kind; the service `''` stands for all. Kept true by triggers."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,16 +11,18 @@ import httpx
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from query_api.sight import Blindness, Process, as_answer, explained
 from query_api.views import moment
+from query_api.vigil import Sightings, Vigil
 from runtime.lag.history import Point
 from runtime.lag.watch import FRESH_SECONDS, LagView, LagWatch
+from runtime.local_address import local_url
 from runtime.settings import Settings
 
 LEDGER: Final = "ops_processor_events_total"
 DEAD_LETTERS: Final = "ops_processor_dead_lettered_total"
 
 _SERVICE_TIMEOUT: Final = httpx.Timeout(3.0, connect=1.0)
-_EVERY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -38,14 +40,18 @@ class Pipeline:
 
     Args:
         settings: where Kafka and the services are.
+        sightings: what the view shows of the canary.
         transport: takes the place of the network in tests.
     """
 
-    def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, settings: Settings, sightings: Sightings, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._settings = settings
+        self._vigil = Vigil(sightings, settings.canary_interval)
         self._urls = service_urls(settings)
         self._lags = LagWatch(settings)
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         self._http = httpx.AsyncClient(timeout=_SERVICE_TIMEOUT, transport=transport, trust_env=False)
         self._turn = asyncio.Lock()
         self._seen: dict[str, Any] = {}
@@ -66,20 +72,29 @@ class Pipeline:
             for (group, topic), points in self._lags.curves().items()
         ]
 
+    def visibility(self) -> dict[str, Any]:
+        """Whether the pipeline sees, as of a few seconds ago; costs nothing, and asks no process."""
+        vigil = self._vigil
+        return as_answer(vigil.seen, vigil.blind, vigil.interval, vigil.unavailable)
+
     def start(self) -> None:
-        """Begin to look at the lag now and then, so that there is a history and a metric."""
-        self._watching = asyncio.create_task(self._lags.run())
+        """Begin to look at the lag and the canary now and then, so that there are a history, metrics and an alarm."""
+        self._watching = [asyncio.create_task(self._lags.run()), asyncio.create_task(self._vigil.run())]
 
     async def close(self) -> None:
         """Stop looking and give the connections back."""
+        self._vigil.stop()
+        for task in self._watching:
+            task.cancel()
         if self._watching:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+            await asyncio.wait(self._watching)
         await self._http.aclose()
 
     async def _look(self) -> dict[str, Any]:
-        probes, lag = await asyncio.gather(
-            asyncio.gather(*(self._probe(name, url) for name, url in self._urls)), self._lags.look()
+        probes, lag, blind = await asyncio.gather(
+            asyncio.gather(*(self._probe(name, url) for name, url in self._urls)),
+            self._lags.look(),
+            self._vigil.look(),
         )
         return {
             "at": moment(datetime.now(UTC)),
@@ -92,7 +107,15 @@ class Pipeline:
             "consumers_unavailable": lag.unavailable,
             "ledger": by_reason((probe.metrics for probe in probes), LEDGER),
             "dead_letters": by_reason((probe.metrics for probe in probes), DEAD_LETTERS),
+            "visibility": self._visibility(blind, probes),
         }
+
+    def _visibility(self, blind: Blindness | None, probes: Sequence[Probe]) -> dict[str, Any]:
+        vigil = self._vigil
+        if blind:
+            processes = [Process(probe.service, probe.reasons, probe.metrics) for probe in probes]
+            blind = explained(blind, processes, vigil.interval, time.time())
+        return as_answer(vigil.seen, blind, vigil.interval, vigil.unavailable)
 
     async def _probe(self, service: str, url: str) -> Probe:
         try:
@@ -109,14 +132,13 @@ def service_urls(settings: Settings) -> list[tuple[str, str]]:
     if settings.service_urls:
         pairs = (item.partition("=") for item in settings.service_urls.split(","))
         return [(name.strip(), url.strip().rstrip("/")) for name, _, url in pairs]
-    host = "127.0.0.1" if settings.host in _EVERY_ADDRESS else settings.host
     ports = {
         "api": settings.http_port,
         "stream_processor": settings.processor_port,
         "materializer": settings.materializer_port,
         "analyzer_worker": settings.analyzer_port,
     }
-    return [(name, f"http://{f'[{host}]' if ':' in host else host}:{port}") for name, port in ports.items()]
+    return [(name, local_url(settings.host, port)) for name, port in ports.items()]
 
 
 def reasons_of(answer: httpx.Response) -> dict[str, str]:

@@ -11,7 +11,7 @@ from query_api.database import connect
 from query_api.materializer import statements
 from query_api.materializer.batch import TOPICS, Source
 from query_api.materializer.consumer import Materializer
-from query_api.models import METADATA, IncidentIdRow
+from query_api.models import METADATA, IncidentIdRow, IncidentVisibilityRow
 from runtime.kafka import reader
 from runtime.settings import Settings
 from schemas.codec import decode_incident
@@ -23,8 +23,8 @@ _POLL_MS: Final = 500
 _TRIES: Final = 5
 
 # Offsets first: whoever writes a batch begins with them, so that no batch is in the middle when the rest goes.
-_KEPT: Final = IncidentIdRow.__tablename__
-_EMPTIED: Final = ("consumer_offsets", *sorted(METADATA.tables.keys() - {"consumer_offsets", _KEPT}))
+_KEPT: Final = {IncidentIdRow.__tablename__, IncidentVisibilityRow.__tablename__}
+_EMPTIED: Final = ("consumer_offsets", *sorted(METADATA.tables.keys() - {"consumer_offsets"} - _KEPT))
 
 _NUMBER: Final = """
     INSERT INTO incident_ids (key, id)

@@ -16,6 +16,13 @@ EVENTS_REFUSED: Final = Counter(
 PUBLISH_SECONDS: Final = Histogram(
     "ops_gateway_publish_seconds", "From a valid request to the broker's acknowledgement.", buckets=_FAST
 )
+CANARY_SENDS: Final = Counter(
+    "ops_gateway_canary_sends_total", "What the canary sent to this gateway: accepted or refused.", ["outcome"]
+)
+CANARY_SENT: Final = Gauge(
+    "ops_gateway_canary_sent_timestamp_seconds",
+    "When this gateway last took events of the canary that make an incident, in seconds since the epoch.",
+)
 EVENTS_PROCESSED: Final = Counter(
     "ops_processor_events_total",
     "Events that the processor has decided on, by the one reason of each.",
@@ -38,6 +45,11 @@ EVENTS_UNJUDGED: Final = Counter(
 )
 INCIDENTS_OPENED: Final = Counter("ops_processor_incidents_opened_total", "Incidents opened.", ["rule"])
 INCIDENT_VERSIONS: Final = Counter("ops_processor_incident_versions_total", "Incident records published.")
+CANARY_OPENED: Final = Gauge(
+    "ops_processor_canary_opened_timestamp_seconds",
+    "When this worker last published an incident of the canary, in seconds since the epoch.",
+    ["partition"],
+)
 STATUS_CHANGES: Final = Counter("ops_processor_status_changes_total", "Status changes decided on.", ["reason"])
 RULES_INVALID: Final = Gauge(
     "ops_processor_rules_invalid", "1 while the files of RULES cannot be used and older rules stay in force, else 0."
@@ -82,6 +94,21 @@ RECORDS_UNREADABLE: Final = Counter(
 )
 MATERIALIZE_SECONDS: Final = Histogram(
     "ops_materializer_batch_seconds", "Time of one batch's transaction.", buckets=_FAST
+)
+VISIBLE_SECONDS: Final = Histogram(
+    "ops_materializer_incident_visible_seconds",
+    "From the moment at which the log took the event that opened an incident until the incident could be seen, for "
+    "incidents that were never seen before; origin: incident, or the pipeline's own canary.",
+    ["origin"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
+)
+BLIND: Final = Gauge(
+    "ops_api_blind",
+    "1 while incidents of the canary do not become visible: nobody can trust that there are no others; else 0.",
+)
+CANARY_AGE: Final = Gauge(
+    "ops_api_canary_age_seconds",
+    "Seconds since the newest incident of the canary became visible, of the partition where that is longest.",
 )
 # Named as kafka-lag-exporter names them, so that its dashboards and alerts fit: github.com/seglo/kafka-lag-exporter.
 LAG_RECORDS: Final = Gauge(

@@ -7,6 +7,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SHORTEST_CANARY: Final = 5
+"""Seconds between two incidents of the canary at least: the one must have ended when the other opens."""
+
 _NAMED_URL: Final = re.compile(r"[\w.-]+=https?://[^\s,]+")
 
 
@@ -101,6 +104,14 @@ class Settings(BaseSettings):
         64 * 1024 * 1024, ge=16 * 1024 * 1024, description="Bytes of request bodies held at once; above: 503."
     )
 
+    # --- whether the pipeline sees ------------------------------------------------------------------------
+    canary_interval: int = Field(
+        60,
+        ge=0,
+        le=3_600,
+        description="Seconds between two incidents of the pipeline's own, by which it knows that it sees; 0: none.",
+    )
+
     # --- PostgreSQL -------------------------------------------------------------------------------------
     database_url: str = Field("", description="postgresql://user:password@host:port/name; empty: embedded.")
     events_retention_days: int = Field(
@@ -164,6 +175,13 @@ class Settings(BaseSettings):
         if not all(part.strip().isdigit() for part in text.split(",") if part.strip()):
             raise ValueError("takes whole seconds with commas between them, as 60,300,1800")
         return text
+
+    @field_validator("canary_interval")
+    @classmethod
+    def _is_longer_than_an_incident(cls, seconds: int) -> int:
+        if 0 < seconds < SHORTEST_CANARY:
+            raise ValueError(f"takes 0 (off) or at least {SHORTEST_CANARY} seconds")
+        return seconds
 
     @field_validator("service_urls")
     @classmethod

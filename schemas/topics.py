@@ -15,6 +15,7 @@ CORRECTIONS: Final = "ops.analysis-corrections"
 MISSED_INCIDENTS: Final = "ops.missed-incidents"
 INCIDENT_STATUS: Final = "ops.incident-status"
 DLQ_DECISIONS: Final = "ops.dlq-decisions"
+CANARY: Final = "ops.canary"
 DETECTION_CHANGELOG: Final = "ops.detection-state-changelog"
 
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
@@ -66,6 +67,7 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     TopicSpec(EVENTS_LATE, _kept(30) | _LARGER),
     TopicSpec(INCIDENTS, _COMPACTED | _LARGE),
     TopicSpec(INCIDENT_EVENTS, _kept(7)),
+    TopicSpec(CANARY, _kept(1)),
     TopicSpec(ANALYSES, _COMPACTED),
     TopicSpec(ANALYSIS_REQUESTS, _kept(1)),
     # Each under a key of its own: the history of corrections is never compacted away.

@@ -48,8 +48,9 @@ class DetectionApp:
         # The broker that cannot do idempotence is also the one that tells ends too low.
         faust_mends.install(self.faust, distrust_end_offsets=not settings.kafka_idempotence)
         self.table = self._make_table(partitions, _row_store(settings))
+        limit = Limit(settings.dlq_stop_share, settings.dlq_stop_window)
         self.processor = Processor(
-            rules, self.table, self, partitions, limit=Limit(settings.dlq_stop_share, settings.dlq_stop_window)
+            rules, self.table, self, partitions, limit=limit, by_pulse=settings.canary_interval > 0
         )
         self._turn = asyncio.Lock()
         """One input at a time: what the clock decides is durable before an event is decided on top of it."""

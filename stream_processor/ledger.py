@@ -11,5 +11,6 @@ Reason = Literal[
     "duplicate",  # an event with its id was counted before
     "late",  # it came later than every rule that counts it allows; it is in ops.events.late
     "dead_lettered",  # it breaks the contract; it is in ops.events.dlq
+    "canary",  # the pipeline sent it to itself, to see whether an incident comes of it
     "rekeyed",  # it lay in another service's place and was written again in its own, where it gets its reason
 ]

@@ -58,11 +58,18 @@ def change_status(
 
 
 def fall_quiet_by_clock(
-    state: ServiceState, rules: RuleSet, now: int, decisions: Decisions, after: int | None = None
+    state: ServiceState,
+    rules: RuleSet,
+    now: int,
+    decisions: Decisions,
+    *,
+    after: int | None = None,
+    since: int = 0,
 ) -> bool:
     """Resolve active incidents that heard nothing for their quiet period of wall clock (`now`, microseconds).
 
-    `after`: the offset of the record that this comes after, for the timeline.
+    `after`: the offset of the record that this comes after, for the timeline. `since`: silence before it (microseconds)
+    is none, because nobody could be heard.
 
     Events still decide: one from within the quiet period of event time that comes later stirs the incident again, so
     that the incidents of a replay are the same however fast it runs. Gives whether anything changed.
@@ -71,7 +78,7 @@ def fall_quiet_by_clock(
     for rule in rules.rules:
         known = state.rules.get(rule.name)
         span = known.spans[-1] if known and known.spans else None
-        if span and span.is_active and rule.quiet_period and now - span.heard_at > rule.quiet_period:
+        if span and span.is_active and rule.quiet_period and now - max(span.heard_at, since) > rule.quiet_period:
             before = span.status
             fall_quiet(span, rule, span.last, now, after)
             span.quiet_from = before

@@ -4,6 +4,9 @@ Silence can only be told by a clock, and the clock of a worker would tell anothe
 by the records of a partition: from one to the next by the difference of their append times, but never by more than
 `MOST_GAP`. So every replay sees the same time at the same record, a worker that is behind has a clock that is behind,
 and while nothing can be appended (the broker is away, no worker runs) the clock stands still.
+
+Where the canary sends, its records alone move time on: they come through the gateway, so that a gateway which nobody
+reaches is not taken for services that say nothing.
 """
 
 from bisect import bisect_left
@@ -13,6 +16,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
+from schemas.canary import is_pulse
 from schemas.timestamps import MICROSECONDS
 
 MOST_GAP: Final = 10 * MICROSECONDS
@@ -25,11 +29,16 @@ TICK: Final = b"[]"
 """The value of such a record: an array of no events."""
 
 
+STALE: Final = 2 * MOST_GAP
+"""A pulse that was appended so long before now, in microseconds, is no sign of life any more."""
+
+
 class Timed(Protocol):
-    """A record with its place and append time; `timestamp` is in milliseconds."""
+    """A record with its place, key and append time; `timestamp` is in milliseconds."""
 
     offset: int
     timestamp: int
+    key: bytes | None
 
 
 class Moment(NamedTuple):
@@ -64,24 +73,56 @@ class Timeline:
 
 
 class LogClock(msgspec.Struct, array_like=True, frozen=True):
-    """The clock of a partition after the record at `offset`. `at`: the greatest append time so far (microseconds)."""
+    """The clock of a partition after the record at `offset`. All times are append times in microseconds.
+
+    `at`: the greatest so far. `pulse_at`: that of the last pulse of the canary; None: there was none. `unbroken_since`:
+    the first pulse since which no two were further apart than `MOST_GAP`.
+    """
 
     offset: int = -1
     heard: int = 0
     at: int | None = None
+    pulse_at: int | None = None
+    unbroken_since: int | None = None
 
-    def read(self, records: Iterable[Timed]) -> tuple["LogClock", Timeline]:
-        """The clock after these records; those that it includes are skipped."""
-        offset, heard, newest = self.offset, self.heard, self.at
+    def read(self, records: Iterable[Timed], *, by_pulse: bool = True) -> tuple["LogClock", Timeline]:
+        """The clock after these records; those that it includes are skipped.
+
+        `by_pulse`: once there was a pulse, only pulses move time on; else all records do.
+        """
+        offset, heard, newest, pulse, since = self.offset, self.heard, self.at, self.pulse_at, self.unbroken_since
+        if not by_pulse:
+            pulse = since = None
         moments = []
         for record in records:
             if record.offset <= offset:
                 continue
             offset, at = record.offset, record.timestamp * 1_000
-            heard += min(max(0, at - (at if newest is None else newest)), MOST_GAP)
-            newest = at if newest is None else max(at, newest)
+            before, newest = newest, at if newest is None else max(at, newest)
+            beats = by_pulse and is_pulse(record.key)
+            if beats or pulse is None:
+                before = before if pulse is None else pulse
+                heard += min(max(0, at - (at if before is None else before)), MOST_GAP)
+            if beats:
+                since = at if pulse is None or since is None or at - pulse > MOST_GAP else since
+                pulse = at if pulse is None else max(at, pulse)
             moments.append(Moment(offset, heard, at))
-        return LogClock(offset, heard, newest), Timeline(self, moments)
+        return LogClock(offset, heard, newest, pulse, since), Timeline(self, moments)
+
+    def hears_since(self, now: int) -> int | None:
+        """Since when all that was sent to the gateway was heard, as of `now` (wall clock, microseconds).
+
+        None while it is not known to be heard: the pipeline is blind, or has yet to read what lies before it. Without a
+        canary nobody can tell, and it is taken for heard.
+        """
+        if self.pulse_at is None:
+            return 0
+        return self.unbroken_since if now - self.pulse_at <= STALE else None
+
+
+def has_pulse(records: Iterable[Timed]) -> bool:
+    """Whether one of them is the canary's."""
+    return any(is_pulse(record.key) for record in records)
 
 
 class Deadlines:

@@ -20,7 +20,7 @@ from schemas.codec import decode_status_change, encode
 from schemas.placement import home_partition
 from schemas.status_change import StatusChange
 from schemas.timestamps import MICROSECONDS
-from schemas.topics import EVENTS, INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS, Header
+from schemas.topics import CANARY, EVENTS, INCIDENT_EVENTS, INCIDENT_STATUS, INCIDENTS, Header
 from stream_processor.dead_letter_limit import Limit, Recent, TooManyDeadLetters
 from stream_processor.decisions import Decisions
 from stream_processor.kinds import next_deadline
@@ -79,9 +79,18 @@ class Processor:
     """Takes batches of records and carries out what the pure functions decide."""
 
     def __init__(
-        self, rules: RuleSet, rows: Rows, publisher: Publisher, partitions: int, *, limit: Limit = NO_LIMIT
+        self,
+        rules: RuleSet,
+        rows: Rows,
+        publisher: Publisher,
+        partitions: int,
+        *,
+        limit: Limit = NO_LIMIT,
+        by_pulse: bool = True,
     ) -> None:
+        """See `Partition` for `by_pulse`."""
         self._rules = rules
+        self._by_pulse = by_pulse
         self._rows = rows
         self._publisher = publisher
         self._partitions = partitions
@@ -119,6 +128,7 @@ class Processor:
         found = sort_records(records, self._partitions)
         self._check_dead_letters(found, partition, records)
         state = self._partition(partition)
+        clock = state.clock
         before = [*rekeyed(found, self._partitions), *(dead.letter for dead in found.dead)]
         for step in state.take_events(records, found.here, self._rules):
             with traces.publishing(step.decisions) as contexts:
@@ -128,7 +138,8 @@ class Processor:
             before = []
             _count(step.decisions)
             traces.tell(step.decisions)
-        if self._rules.has_clock:
+        await self._take_canary(partition, found)
+        if state.clock is not clock:
             await self._rows.write(partition, clock_row(partition, state.clock))
         _count_others(found)
 
@@ -150,7 +161,9 @@ class Processor:
     def wants_tick(self, partition: int) -> bool:
         """Whether the silence of some service would decide something: then the log's clock must not stand still."""
         known = self._known.get(partition)
-        return known is not None and bool(known.deadlines)
+        if known is None or (self._by_pulse and known.clock.pulse_at is not None):
+            return False  # the canary's records move it on
+        return bool(known.deadlines)
 
     async def tick(self, partition: int) -> None:
         """Write a record that holds no event, so that the log's clock goes on while nobody sends."""
@@ -169,9 +182,16 @@ class Processor:
                 await self._take_status_change(partition, change, record)
 
     async def watch_quiet(self, partition: int, now: int) -> None:
-        """Resolve incidents that heard nothing for their quiet period, as of `now` (microseconds)."""
+        """Resolve incidents that heard nothing for their quiet period, as of `now` (microseconds).
+
+        None while the pipeline is behind or blind, and such a time counts for no silence.
+        """
+        known = self._partition(partition)
+        since = known.clock.hears_since(now) if self._by_pulse else 0
+        if since is None:
+            return
         for service in list(self._active.get(partition, ())):
-            if step := self._partition(partition).fall_quiet(service, now, self._rules):
+            if step := known.fall_quiet(service, now, self._rules, since):
                 await self._write(partition, step)
                 await self._publisher.publish(partition, _outgoing(step.decisions))
 
@@ -213,6 +233,19 @@ class Processor:
             for service in [s for s in self._cache if home_partition(s, self._partitions) == partition]:
                 del self._cache[service]
 
+    async def _take_canary(self, partition: int, found: Sorted) -> None:
+        """The canary's incidents go to a topic of their own, which forgets them, and leave no rows behind."""
+        if not found.canary:
+            return
+        step = self._partition(partition).take_canary(found.canary)
+        found_here = ((incident.key.encode(), encode(incident)) for incident in step.decisions.incidents())
+        await self._publisher.publish(partition, [Outgoing(CANARY, partition, *one) for one in found_here])
+        for state in step.states:
+            await self._rows.write(partition, state_rows(state))
+        if step.decisions.opened:
+            metrics.CANARY_OPENED.labels(str(partition)).set_to_current_time()
+        metrics.EVENTS_PROCESSED.labels("canary").inc(sum(map(len, found.canary.values())))
+
     async def _take_status_change(self, partition: int, change: StatusChange, record: Record) -> None:
         home = home_partition(change.service, self._partitions)
         if home != partition:
@@ -236,7 +269,7 @@ class Processor:
         known = self._known.get(number)
         if known is None:
             clock = read_clock(number, self._rows.get)
-            known = self._known[number] = Partition(number, self._state, self._rules_of, clock)
+            known = self._known[number] = Partition(number, self._state, self._rules_of, clock, by_pulse=self._by_pulse)
         return known
 
     def _rules_of(self, service: str) -> Mapping[str, RuleState] | None:

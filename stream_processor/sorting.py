@@ -6,6 +6,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from runtime.trace_context import trace_headers
+from schemas.canary import is_canary
 from schemas.codec import Place, UnreadableRecord, decode_events, encode_events, pack_events
 from schemas.event import Event, InvalidEvent
 from schemas.placement import home_partition
@@ -43,10 +44,14 @@ class DeadLetter(NamedTuple):
 
 
 class Sorted:
-    """The content of some records, sorted: `here` by service in order of the log, `elsewhere` by service likewise."""
+    """The content of some records, sorted: `here` by service in order of the log, `elsewhere` by service likewise.
+
+    `canary`: as `here`, of the services that the pipeline sends events of to itself.
+    """
 
     def __init__(self) -> None:
         self.here: dict[str, list[Arrival]] = {}
+        self.canary: dict[str, list[Arrival]] = {}
         self.elsewhere: dict[str, list[Event]] = {}
         self.traces: dict[str, list[tuple[int, Headers]]] = {}
         """Where traces begin in `elsewhere`, by service: from which event on, and the headers that tell it."""
@@ -95,7 +100,8 @@ def _sort_record(record: Record, partitions: int, found: Sorted) -> tuple[int, l
             broken.append(_Broken(index, "too_large", f"the event is larger than {MAX_EVENT_BYTES:,} bytes"))
         elif home_partition(event.service, partitions) == place.partition:
             arrival = Arrival(event, place.offset, index, place.received_at)
-            found.here.setdefault(event.service, []).append(arrival)
+            own = found.canary if is_canary(event.service) else found.here
+            own.setdefault(event.service, []).append(arrival)
         else:
             _move(event, trace, found)
     return index + 1 - len(broken), broken

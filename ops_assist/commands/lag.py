@@ -14,7 +14,8 @@ from rich.text import Text
 from ops_assist.kafka_access import failures
 from ops_assist.options import BootstrapServers
 from ops_assist.output import console, print_json, safe, table
-from ops_assist.running import kafka_settings
+from ops_assist.running import api_url, kafka_settings
+from ops_assist.visibility import visibility_in_words
 from runtime.lag.history import LagHistory, Trend
 from runtime.lag.offsets import GroupState, Lag
 from runtime.lag.watch import read_lags
@@ -45,15 +46,18 @@ def lag(
     group: Annotated[str, typer.Option(help="Only this consumer group.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Go on looking, until Ctrl-C.")] = False,
     interval: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds between two looks; rates need two.")] = 1.0,
+    url: Annotated[str, typer.Option(help="The HTTP API; default: that of the settings.")] = "",
     bootstrap_servers: BootstrapServers = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch an array a look.")] = False,
 ) -> None:
     """Show how far each consumer group is behind: records, the age of the next one, rates and the time to catch up.
 
     Groups are those that commit to Kafka. The embedded broker tells ends that may lie too low behind a batch, and no
-    states of groups.
+    states of groups. Below the table: how long incidents take to be seen, and whether the pipeline is blind, as the
+    HTTP API tells it; --json leaves both out (see GET /api/v1/pipeline).
     """
     settings = kafka_settings(load_settings(), bootstrap_servers)
+    settings = settings.model_copy(update={"api_url": api_url(settings, url)})
     with failures(settings):
         asyncio.run(
             _watch(settings, group, interval, as_json=as_json)
@@ -71,7 +75,7 @@ async def _once(settings: Settings, group: str, interval: float, *, as_json: boo
     if as_json:
         print_json(_fields(history, found))
     else:
-        console().print(_shown(history, found))
+        console().print(_shown(history, found, await visibility_in_words(settings)))
 
 
 async def _watch(settings: Settings, group: str, interval: float, *, as_json: bool) -> None:
@@ -83,7 +87,7 @@ async def _watch(settings: Settings, group: str, interval: float, *, as_json: bo
             if as_json:
                 print_json(_fields(history, found))
             else:
-                live.update(_shown(history, found), refresh=True)
+                live.update(_shown(history, found, await visibility_in_words(settings)), refresh=True)
             await asyncio.sleep(interval)
 
 
@@ -102,12 +106,12 @@ def _fields(history: LagHistory, found: Look) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(history: LagHistory, found: Look) -> Group:
+def _shown(history: LagHistory, found: Look, visibility: str) -> Group:
     rows, states = found
     cells = [_cells(row, history.trend(row)) for row in rows]
     lines = [f"{state.group}: {state.state}, {_members(state.members)}" for state in states]
     total = f"{sum(row.lag for row in rows):,} records behind in all, the oldest {span_in_words(_oldest(rows))}"
-    return Group(table(_COLUMNS, cells), *(Text(safe(line)) for line in [*lines, total]))
+    return Group(table(_COLUMNS, cells), *(Text(safe(line)) for line in [*lines, total, visibility]))
 
 
 def _cells(row: Lag, trend: Trend) -> tuple[object, ...]:

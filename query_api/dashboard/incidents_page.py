@@ -11,6 +11,7 @@ from query_api.dashboard.charts import Spark, last_minutes, spark
 from query_api.dashboard.forms import BadFormError, BulkForm, read_bulk_form
 from query_api.dashboard.incident_api import IncidentApi, Outcome
 from query_api.dashboard.list_query import PAGE_SIZE, ListQuery
+from query_api.dashboard.operations_api import OperationsApi
 from query_api.dashboard.records import Counts, IncidentRow
 from query_api.dashboard.security import ForgeryError, check_same_origin
 from query_api.dashboard.service_api import ServiceApi
@@ -24,8 +25,8 @@ SPARK_MINUTES: Final = 60
 class IncidentsPage:
     """Shows the list and follows its form."""
 
-    def __init__(self, shell: Shell, incidents: IncidentApi, services: ServiceApi) -> None:
-        self._shell, self._incidents, self._services = shell, incidents, services
+    def __init__(self, shell: Shell, incidents: IncidentApi, services: ServiceApi, operations: OperationsApi) -> None:
+        self._shell, self._incidents, self._services, self._operations = shell, incidents, services, operations
 
     async def show(self, request: Request) -> Response:
         """The list that the address asks for."""
@@ -49,12 +50,15 @@ class IncidentsPage:
     async def _list(
         self, request: Request, query: ListQuery, form: BulkForm | None = None, outcomes: list[Outcome] | None = None
     ) -> Response:
-        page, counts = await asyncio.gather(self._incidents.incidents(query), self._incidents.counts(query))
+        page, counts, sight = await asyncio.gather(
+            self._incidents.incidents(query), self._incidents.counts(query), self._operations.visibility()
+        )
         failed = [outcome for outcome in outcomes or [] if outcome.problem]
         return self._shell.form_page(
             request,
             "incidents.html",
             query=query,
+            sight=sight,
             incidents=page.incidents,
             sparks=await self._sparks(page.incidents),
             total=page.total,

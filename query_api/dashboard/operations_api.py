@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from query_api.dashboard.api_client import ApiClient, decode
-from query_api.dashboard.records import BatchAnswer, LagCurve, PipelineView
+from query_api.dashboard.records import BatchAnswer, LagCurve, PipelineView, VisibilityView
 
 PIPELINE: Final = "/api/v1/pipeline"
 BATCH: Final = "/api/v1/events/batch"
@@ -30,6 +30,10 @@ class OperationsApi:
     async def pipeline(self) -> PipelineView:
         """The pipeline as its operators see it."""
         return await self._client.get(PIPELINE, PipelineView)
+
+    async def visibility(self) -> VisibilityView | None:
+        """Whether the pipeline sees; None where this API does not tell."""
+        return await self._client.get_if_there(f"{PIPELINE}/visibility", VisibilityView)
 
     async def lag_history(self) -> list[LagCurve]:
         """The lag of the last hour."""

@@ -17,8 +17,8 @@ class Pages:
 
     def __init__(self, client: ApiClient, shell: Shell) -> None:
         incidents, services, operations = IncidentApi(client), ServiceApi(client), OperationsApi(client)
-        self.incidents = IncidentsPage(shell, incidents, services)
+        self.incidents = IncidentsPage(shell, incidents, services, operations)
         self.incident = IncidentPage(shell, incidents, services)
-        self.services = ServicesPage(shell, services, incidents)
+        self.services = ServicesPage(shell, services, incidents, operations)
         self.pipeline = PipelinePage(shell, operations)
         self.trying = TryPage(shell, operations, incidents)

@@ -52,6 +52,7 @@ REASON_WORDS: Final = {
     "duplicate": "came again under the same id",
     "late": "later than allowed",
     "dead_lettered": "could not be read",
+    "canary": "sent by the pipeline to itself, to see whether an incident comes of it",
     "rekeyed": "sent on to the service's own partition",
 }
 """What became of events, by the reasons of the processor's ledger."""

@@ -243,6 +243,24 @@ class LagCurve(msgspec.Struct, frozen=True):
     points: list[LagPoint] = []
 
 
+class LatencyView(msgspec.Struct, frozen=True):
+    """Seconds from an event to its visible incident, over the last hour; None: there was no incident."""
+
+    incidents: int = 0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+class VisibilityView(msgspec.Struct, frozen=True):
+    """Whether the pipeline sees; `blind` is None where nobody looks."""
+
+    blind: bool | None = None
+    reason: str | None = None
+    incidents: LatencyView = LatencyView()
+    canary: LatencyView = LatencyView()
+
+
 class PipelineView(msgspec.Struct, frozen=True):
     """The pipeline as its operators see it."""
 
@@ -253,6 +271,7 @@ class PipelineView(msgspec.Struct, frozen=True):
     consumers_unavailable: str | None = None
     ledger: dict[str, int] = {}
     dead_letters: dict[str, int] = {}
+    visibility: VisibilityView = VisibilityView()
 
 
 class BulkResult(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from query_api.dashboard.api_client import ApiAwayError, ApiRefusedError
 from query_api.dashboard.charts import chart, last_minutes
 from query_api.dashboard.incident_api import IncidentApi
 from query_api.dashboard.list_query import page_number
+from query_api.dashboard.operations_api import OperationsApi
 from query_api.dashboard.presenting import service_url
 from query_api.dashboard.records import Explanation
 from query_api.dashboard.service_api import ServiceApi
@@ -25,8 +26,8 @@ _NO_SUCH: Final = "No event of it has been seen so far. Its name is written exac
 class ServicesPage:
     """Shows the list of services, and one of them."""
 
-    def __init__(self, shell: Shell, services: ServiceApi, incidents: IncidentApi) -> None:
-        self._shell, self._services, self._incidents = shell, services, incidents
+    def __init__(self, shell: Shell, services: ServiceApi, incidents: IncidentApi, operations: OperationsApi) -> None:
+        self._shell, self._services, self._incidents, self._operations = shell, services, incidents, operations
 
     async def show(self, request: Request) -> Response:
         """Every service seen, those with active incidents first."""
@@ -41,9 +42,12 @@ class ServicesPage:
 
     async def _list(self, q: str, page: int) -> Response:
         span = last_minutes(datetime.now(UTC), 60)
-        found = await self._services.page(span, q=q, skip=(page - 1) * PAGE_SIZE, limit=PAGE_SIZE)
+        found, sight = await asyncio.gather(
+            self._services.page(span, q=q, skip=(page - 1) * PAGE_SIZE, limit=PAGE_SIZE), self._operations.visibility()
+        )
         return self._shell.page(
             "services.html",
+            sight=sight,
             rows=[(service, chart(service.minutes, span)) for service in found.services],
             total=found.total,
             q=q,

@@ -9,8 +9,10 @@ import structlog
 from query_api.materializer.rows import (
     EventColumns,
     LinkColumns,
+    OpeningColumns,
     Record,
     analysis_row,
+    canary_opening,
     correction_row,
     event_rows,
     first_arrivals,
@@ -22,11 +24,11 @@ from runtime.logging import about
 from runtime.metrics import RECORDS_UNREADABLE
 from runtime.trace_context import context_of, under
 from schemas.codec import UnreadableRecord
-from schemas.topics import ANALYSES, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
+from schemas.topics import ANALYSES, CANARY, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
 
 log = structlog.get_logger(__name__)
 
-TOPICS = (EVENTS, INCIDENT_EVENTS, INCIDENTS, ANALYSES, CORRECTIONS)
+TOPICS = (EVENTS, INCIDENT_EVENTS, INCIDENTS, ANALYSES, CORRECTIONS, CANARY)
 
 
 class Source(NamedTuple):
@@ -47,6 +49,7 @@ class Batch:
     incidents: list[dict[str, Any]] = field(default_factory=list)
     analyses: list[dict[str, Any]] = field(default_factory=list)
     corrections: list[dict[str, Any]] = field(default_factory=list)
+    canaries: list[OpeningColumns] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)
 
 
@@ -88,6 +91,8 @@ def _add(batch: Batch, record: Record, partitions: int) -> None:
             batch.incidents.append(incident_row(record))
         elif record.topic == ANALYSES:
             batch.analyses.append(analysis_row(record))
+        elif record.topic == CANARY:
+            batch.canaries.append(canary_opening(record))
         else:
             batch.corrections.append(correction_row(record))
     except UnreadableRecord as error:

@@ -1,6 +1,6 @@
 """Records to rows, without I/O: what of a batch of records goes into which table."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +10,7 @@ from query_api.corrections import correction_values
 from query_api.similarity.terms import terms_of
 from query_api.text import clean, clean_deep, may_hold_nul
 from schemas.analysis import Analysis
+from schemas.canary import is_canary
 from schemas.codec import (
     Place,
     UnreadableRecord,
@@ -29,6 +30,8 @@ from schemas.topics import MAX_EVENT_BYTES
 
 _LAST_MILLIS: Final = 253_402_300_799_000
 """The end of the year 9999."""
+
+_CANARYS: Final = True
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -73,8 +76,19 @@ class LinkColumns(NamedTuple):
     event_time: datetime
 
 
+class OpeningColumns(NamedTuple):
+    """One row of `incident_visibility`, in the order of the statement's parameters."""
+
+    incident_key: str
+    canary: bool
+    partition: int
+    opened_at: datetime
+
+
 def event_rows(record: Record, partitions: int) -> list[EventColumns]:
     """The events of a record of `ops.events` that lie where their service lives; the others are written again there.
+
+    The canary's are in nobody's lists.
 
     Raises:
         UnreadableRecord: where the record as a whole cannot be read; the processor dead-letters it.
@@ -85,6 +99,7 @@ def event_rows(record: Record, partitions: int) -> list[EventColumns]:
         _event_row(record, index, event, tidy)
         for index, event in decode_events(record.value, place)
         if not isinstance(event, InvalidEvent)
+        and not is_canary(event.service)
         and home_partition(event.service, partitions) == record.partition
         and not _is_too_large(event, record)
     ]
@@ -135,6 +150,25 @@ def incident_row(record: Record) -> dict[str, Any]:
         "shadow": incident.shadow,
     }
     return _without_nul(row, record)
+
+
+def canary_opening(record: Record) -> OpeningColumns:
+    """The row of a record of `ops.canary`; several of one incident have one row.
+
+    Raises:
+        UnreadableRecord: where it cannot be read.
+    """
+    incident: Incident = _decode(decode_incident_record, record)
+    return OpeningColumns(clean(incident.key), _CANARYS, incident.partition, to_datetime(incident.created_at))
+
+
+def openings(rows: Iterable[dict[str, Any]], keys: Container[str]) -> list[OpeningColumns]:
+    """The rows of the incidents with these keys, of what is somebody's incident."""
+    return [
+        OpeningColumns(row["key"], not _CANARYS, row["partition"], datetime.fromisoformat(row["created_at"]))
+        for row in rows
+        if row["key"] in keys and not row["shadow"] and not row["merged_into"]
+    ]
 
 
 def analysis_row(record: Record) -> dict[str, Any]:

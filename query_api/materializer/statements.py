@@ -206,6 +206,19 @@ CHANNEL: Final = "ops_incidents"
 
 NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', '')"
 
+# Of what was never seen before: a view that is built anew shows nothing for the first time, and no figure of it counts.
+NOTE_VISIBLE: Final = """
+    INSERT INTO incident_visibility (incident_key, canary, partition, opened_at, visible_at)
+    SELECT w.*, $5 FROM unnest($1::text[], $2::boolean[], $3::int[], $4::timestamptz[])
+        AS w (incident_key, canary, partition, opened_at)
+    WHERE w.opened_at > $5::timestamptz - make_interval(hours => $6)
+    ORDER BY incident_key
+    ON CONFLICT DO NOTHING
+    RETURNING canary, GREATEST(0, extract(epoch FROM visible_at - opened_at))::float8 AS seconds
+"""
+
+FORGET_VISIBLE: Final = "DELETE FROM incident_visibility WHERE opened_at < now() - make_interval(hours => $1)"
+
 FORGET_CHANGES: Final = "DELETE FROM changes WHERE at < now() - make_interval(hours => $1)"
 
 UPKEEP_LOCK: Final = "SELECT pg_advisory_xact_lock(122584494601075)"

@@ -1,6 +1,7 @@
 """A batch into PostgreSQL, in one transaction with its offsets, so that a repeat changes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -9,9 +10,9 @@ from query_api.corrections import INSERT_CORRECTIONS, SHOW_CORRECTIONS
 from query_api.database import connect
 from query_api.materializer import statements
 from query_api.materializer.batch import Batch, Source
-from query_api.materializer.rows import as_json, columns, term_rows
-from query_api.materializer.upkeep import keep_up
-from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED
+from query_api.materializer.rows import OpeningColumns, as_json, columns, openings, term_rows
+from query_api.materializer.upkeep import VISIBLE_HOURS, keep_up
+from runtime.metrics import MATERIALIZE_SECONDS, ROWS_MATERIALIZED, VISIBLE_SECONDS
 
 
 class Outrun(Exception):  # noqa: N818 - reads as what it is
@@ -47,11 +48,16 @@ class Store:
         connection = await self._connected()
         with MATERIALIZE_SECONDS.time():
             async with connection.transaction():
+                seen = []
                 await _move_offsets(connection, batch)
                 if batch.events:
                     await connection.execute(statements.INSERT_AND_COUNT_EVENTS, *columns(batch.events))
                 if batch.incidents or batch.analyses or batch.links or batch.corrections:
-                    await _write_incidents(connection, batch)
+                    opened = await _write_incidents(connection, batch)
+                    seen += await _note_visible(connection, openings(batch.incidents, opened))
+                seen += await _note_visible(connection, batch.canaries)
+        for row in seen:
+            VISIBLE_SECONDS.labels("canary" if row["canary"] else "incident").observe(row["seconds"])
         for topic, count in batch.records.items():
             ROWS_MATERIALIZED.labels(topic).inc(count)
 
@@ -82,13 +88,17 @@ async def _move_offsets(connection: asyncpg.Connection, batch: Batch) -> None:
     await connection.execute(statements.SAVE_OFFSETS, topics, partitions, [batch.reached[s] for s in batch.expected])
 
 
-async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None:
+async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> set[str]:
+    """Gives the keys of the incidents that the view did not have."""
+    opened: set[str] = set()
     await connection.execute(statements.WRITER_LOCK)
     changes: list[tuple[int, str]] = []
     if batch.analyses:
         changes += await _write_analyses(connection, batch)
     if batch.incidents:
-        changes += await _write_records(connection, batch)
+        updated, inserted = await _write_records(connection, batch)
+        changes += _kinds(inserted, "opened") + _kinds(updated, "updated")
+        opened = {row["key"] for row in inserted}
     if batch.corrections:
         changes += await _write_corrections(connection, batch)
     if batch.links:
@@ -96,6 +106,16 @@ async def _write_incidents(connection: asyncpg.Connection, batch: Batch) -> None
     if changes:
         await connection.execute(statements.LOG_CHANGES, *columns(changes))
         await connection.execute(statements.NOTIFY)
+    return opened
+
+
+async def _note_visible(connection: asyncpg.Connection, found: Sequence[OpeningColumns]) -> list[Any]:
+    """Gives those that were never seen before, and how long each took."""
+    if not found:
+        return []
+    now = datetime.now(UTC)
+    rows: list[Any] = await connection.fetch(statements.NOTE_VISIBLE, *columns(found), now, VISIBLE_HOURS)
+    return rows
 
 
 async def _write_analyses(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
@@ -115,7 +135,8 @@ async def _write_corrections(connection: asyncpg.Connection, batch: Batch) -> li
     return [(row["id"], "corrected") for row in shown]
 
 
-async def _write_records(connection: asyncpg.Connection, batch: Batch) -> list[tuple[int, str]]:
+async def _write_records(connection: asyncpg.Connection, batch: Batch) -> tuple[list[Any], list[Any]]:
+    """Gives the rows that were updated, and those that are new."""
     rows = as_json(batch.incidents)
     updated = await connection.fetch(statements.UPDATE_INCIDENTS, rows)
     await connection.execute(statements.GIVE_IDS, rows)
@@ -124,7 +145,7 @@ async def _write_records(connection: asyncpg.Connection, batch: Batch) -> list[t
     if merged:
         targets = await _resolve(connection, merged)
         await connection.execute(statements.MOVE_LINKS, list(targets), list(targets.values()))
-    return _kinds(inserted, "opened") + _kinds(updated, "updated")
+    return updated, inserted
 
 
 async def _write_links(connection: asyncpg.Connection, batch: Batch) -> None:

@@ -14,6 +14,9 @@ from schemas.topics import EVENTS
 CHANGES_KEPT_HOURS: Final = 24
 """How long a live reader may be away and still resume without a gap."""
 
+VISIBLE_HOURS: Final = 24
+"""Incidents that opened longer ago than this are not taken for new when they appear."""
+
 MINUTES_KEPT_DAYS: Final = 7
 """How far back the counts by minute go: as far as `ops.events`, so that a view built anew has the same."""
 
@@ -31,6 +34,8 @@ async def keep_up(connection: asyncpg.Connection, retention_days: int) -> bool:
     await _keep_partitions(connection, retention_days)
     await connection.execute(statements.FORGET_CHANGES, CHANGES_KEPT_HOURS)
     await connection.execute(statements.FORGET_MINUTES, MINUTES_KEPT_DAYS)
+    # An hour more: clocks may differ, and what is forgotten must be too old to be taken for new again.
+    await connection.execute(statements.FORGET_VISIBLE, VISIBLE_HOURS + 1)
     return await _forget_links(connection)
 
 

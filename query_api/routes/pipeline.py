@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from msgspec.json import encode
 
-from query_api.answers import LAG_HISTORY, PIPELINE, LagHistoryAnswer, PipelineAnswer, shown
+from query_api.answers import LAG_HISTORY, PIPELINE, LagHistoryAnswer, PipelineAnswer, VisibilityAnswer, shown
 from query_api.pipeline import Pipeline
 
 
@@ -30,5 +30,15 @@ def router(pipeline: Pipeline) -> APIRouter:
     async def read_history() -> Response:
         """How far each consumer group was behind in each topic: records of all partitions, seconds of the worst."""
         return Response(encode(pipeline.history()), media_type="application/json")
+
+    @routes.get(
+        "/visibility",
+        response_model=VisibilityAnswer,
+        summary="Whether the pipeline sees",
+        responses={200: shown(PIPELINE["visibility"], "At most about five seconds old. No process is asked for it.")},
+    )
+    async def read_visibility() -> Response:
+        """Whether incidents come out of what goes in, and how long that takes; `stopped_at` only `/pipeline` tells."""
+        return Response(encode(pipeline.visibility()), media_type="application/json")
 
     return routes

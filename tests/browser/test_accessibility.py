@@ -15,7 +15,7 @@ from runtime.settings import load_settings
 from tests.browser.conftest import TIMEOUT, Complaints, Stage
 from tests.browser.pictures import example
 from tests.browser.served import served
-from tests.unit.query_api.dashboard.fake_api import pipeline_record, problem, set_status
+from tests.unit.query_api.dashboard.fake_api import pipeline_record, problem, set_status, visibility_record
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=TIMEOUT)
@@ -82,6 +82,25 @@ def test_pages_with_incidents_have_no_violation(page: Page, stage: Stage, compla
                  "/try?sent=6&service=user-service"):  # fmt: skip
         page.goto(stage.url + path)
         assert violations(page) == [], path
+
+
+def test_banner_of_blindness_has_no_violation_and_stays_while_the_page_is_live(
+    page: Page, stage: Stage, complaints: Complaints
+) -> None:
+    """It comes up on an open page, says why, and goes when the pipeline sees again."""
+    del complaints
+    page.goto(f"{stage.url}/pipeline")
+    expect(page.get_by_role("heading", name="From event to visible incident")).to_be_visible()
+    expect(page.locator("#blind")).to_have_count(0)
+    stage.api.pipeline = pipeline_record(visibility=visibility_record(blind=True, reason="No incident of the canary"))
+    expect(page.get_by_role("alert")).to_contain_text("No incident of the canary")
+    for path in ("/pipeline", "/", "/services"):
+        page.goto(stage.url + path)
+        expect(page.get_by_role("heading", name="The pipeline is blind")).to_be_visible()
+        assert violations(page) == [], path
+    page.goto(f"{stage.url}/pipeline")
+    stage.api.pipeline = pipeline_record()
+    expect(page.locator("#blind")).to_have_count(0)
 
 
 def test_bar_for_several_incidents_has_no_violation(page: Page, stage: Stage, complaints: Complaints) -> None:

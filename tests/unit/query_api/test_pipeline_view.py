@@ -7,6 +7,7 @@ import pytest
 
 from query_api.answers import PIPELINE, PipelineAnswer
 from query_api.pipeline import DEAD_LETTERS, LEDGER, Pipeline, by_reason, reasons_of, service_urls
+from query_api.sight import Seen
 from runtime.settings import Settings, SettingsError, load_settings
 
 METRICS = f"""# HELP {LEDGER} Events.
@@ -25,6 +26,14 @@ def settings(**changes: Any) -> Settings:
     return load_settings(_env_file=None, **({"kafka_bootstrap_servers": "127.0.0.1:1"} | changes))
 
 
+class NothingSeen:
+    """A view that shows nothing of the canary."""
+
+    async def read(self) -> Seen:
+        """As it is before the first record."""
+        return Seen()
+
+
 def answer(request: httpx.Request) -> httpx.Response:
     """As four processes answer: the second is not ready, the third speaks no JSON, the fourth is away."""
     port = request.url.port
@@ -39,7 +48,7 @@ def answer(request: httpx.Request) -> httpx.Response:
 
 async def test_every_process_is_named_with_what_it_says() -> None:
     """Ready, not ready with its reason, unintelligible, and away; and the view is the documented one."""
-    pipeline = Pipeline(settings(), httpx.MockTransport(answer))
+    pipeline = Pipeline(settings(), NothingSeen(), httpx.MockTransport(answer))
 
     seen = await pipeline.look()
     await pipeline.close()
@@ -65,7 +74,7 @@ async def test_many_who_ask_at_once_are_one_look() -> None:
         asked.append(request.url.path)
         return httpx.Response(200, text="")
 
-    pipeline = Pipeline(settings(), httpx.MockTransport(count))
+    pipeline = Pipeline(settings(), NothingSeen(), httpx.MockTransport(count))
     first, second = await pipeline.look(), await pipeline.look()
     await pipeline.close()
 

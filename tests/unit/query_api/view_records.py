@@ -11,7 +11,7 @@ from schemas.codec import encode
 from schemas.correction import Correction
 from schemas.incident import AttachedEvent, Change, EventPosition, Incident, IncidentEvents, MinuteCount
 from schemas.timestamps import MICROSECONDS
-from schemas.topics import ANALYSES, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
+from schemas.topics import ANALYSES, CANARY, CORRECTIONS, EVENTS, INCIDENT_EVENTS, INCIDENTS
 
 Rows = Callable[[str], Awaitable[list[dict[str, Any]]]]
 """Gives the rows of a query."""
@@ -95,6 +95,11 @@ class Log:
         """Write incident records."""
         for record in records:
             self.append(INCIDENTS, encode(record), partition)
+
+    def canaries(self, *records: Incident) -> None:
+        """Write incidents of the canary."""
+        for record in records:
+            self.append(CANARY, encode(record))
 
     def analyses(self, *records: Analysis) -> None:
         """Write analysis records."""

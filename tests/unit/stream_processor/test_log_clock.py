@@ -1,11 +1,16 @@
 """The log's clock goes on by records alone, and deadlines come in order."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.canary import PREFIX
 from schemas.timestamps import MICROSECONDS
-from stream_processor.log_clock import MOST_GAP, TICK, Deadlines, LogClock, Moment, Timeline
+from stream_processor.log_clock import MOST_GAP, STALE, TICK, Deadlines, LogClock, Moment, Timeline
 from tests.support.memory_log import LogRecord
+
+CANARY = f"{PREFIX}-0".encode()
 
 
 def records(*seconds: float) -> list[LogRecord]:
@@ -95,3 +100,60 @@ def test_no_deadline_is_missed(steps: list[tuple[str, int | None]], known: dict[
                 true[service] = None
             deadlines.put(service, true.get(service))
     assert len(deadlines) <= 3
+
+
+def mixed(*steps: tuple[float, bool]) -> list[LogRecord]:
+    """Records at some seconds; those that are marked are the canary's."""
+    return [
+        LogRecord(n, TICK, timestamp=round(second * 1_000), key=CANARY if beats else None)
+        for n, (second, beats) in enumerate(steps)
+    ]
+
+
+def test_once_there_was_a_pulse_only_pulses_move_time_on() -> None:
+    """Ticks and events of others say that the broker is there, not that the gateway is."""
+    clock, timeline = LogClock().read(mixed((0, False), (4, False), (6, True), (8, False), (60, False), (62, True)))
+
+    assert [timeline.heard_at(offset) / MICROSECONDS for offset in range(6)] == [0, 4, 6, 6, 6, 16]
+    assert clock.pulse_at == 62 * MICROSECONDS
+
+
+def test_without_the_canary_its_old_pulses_count_for_nothing() -> None:
+    """It was turned off: all records move time on again."""
+    before, _ = LogClock().read(mixed((0, True), (3, True)))
+    clock, _ = before.read([LogRecord(2, TICK, timestamp=8_000)], by_pulse=False)
+
+    assert (clock.heard / MICROSECONDS, clock.pulse_at, clock.hears_since(10**15)) == (8, None, 0)
+
+
+def test_hearing_is_unbroken_from_the_pulse_after_the_last_gap() -> None:
+    """Ten seconds without a pulse break it; and an old pulse is no sign that anything is heard now."""
+    clock, _ = LogClock().read(mixed((0, True), (10, True), (30, True), (33, True), (34, False)))
+
+    assert clock.hears_since(40 * MICROSECONDS) == 30 * MICROSECONDS
+    assert clock.hears_since(33 * MICROSECONDS + STALE) == 30 * MICROSECONDS
+    assert clock.hears_since(33 * MICROSECONDS + STALE + 1) is None
+    assert LogClock().hears_since(10**15) == 0
+
+
+steps = st.lists(st.tuples(st.sampled_from([0, 1, 3, 3, 4, 9, 11, 300]), st.booleans()), min_size=1, max_size=40)
+
+
+@settings(max_examples=200, deadline=None)
+@given(gaps=steps, size=st.integers(1, 40))
+def test_the_clock_by_pulses_is_what_counting_by_hand_gives(gaps: list[tuple[int, bool]], size: int) -> None:
+    """In whatever batches: the capped gaps between pulses, and before the first between all records."""
+    times = [sum(gap for gap, _ in gaps[: end + 1]) for end in range(len(gaps))]
+    log = mixed(*((time, beats) for time, (_, beats) in zip(times, gaps, strict=True)))
+    clock = LogClock()
+    for start in range(0, len(log), size):
+        clock, timeline = clock.read(log[start : start + size])
+        for record in log[start : start + size]:
+            assert timeline.heard_at(record.offset) / MICROSECONDS == counted(gaps, times, record.offset)
+
+
+def counted(gaps: list[tuple[int, bool]], times: list[int], end: int) -> int:
+    """The clock at a record in seconds, told the slow way."""
+    first = next((n for n, (_, beats) in enumerate(gaps) if beats), len(gaps))
+    moving = [times[n] for n in range(end + 1) if n <= first or gaps[n][1]]
+    return sum(min(10, later - earlier) for earlier, later in pairwise(moving))

@@ -1,7 +1,7 @@
 """The HTTP API as the dashboard needs it, in memory: CONTRACT 5's answers without a database or a broker."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -114,6 +114,17 @@ def service_record(service: str, **changes: Any) -> Record:
     return record | changes
 
 
+def visibility_record(**changes: Any) -> Record:
+    """Whether the pipeline sees, as the API gives it: it does."""
+    record: Record = {
+        "blind": False,
+        "reason": None,
+        "incidents": {"incidents": 4, "p50": 0.31, "p95": 0.42, "p99": 0.43},
+        "canary": {"incidents": 360, "p50": 0.28, "p95": 0.39, "p99": 0.51},
+    }
+    return record | changes
+
+
 def pipeline_record(**changes: Any) -> Record:
     """The pipeline as the API gives it: all is well."""
     names = ("api", "stream_processor", "materializer", "analyzer_worker")
@@ -146,6 +157,7 @@ def pipeline_record(**changes: Any) -> Record:
         "consumers_unavailable": None,
         "ledger": {"below_level": 24_010, "attached": 519, "opened": 6},
         "dead_letters": {},
+        "visibility": visibility_record(),
     }
     return record | changes
 
@@ -215,7 +227,7 @@ class FakeApi:
     def answer(self, call: Call) -> Reply:
         """Answer one request."""
         self.calls.append(call)
-        routes = {
+        routes: dict[str, Callable[[], Reply]] = {
             "/health": lambda: Reply(200, {"status": "healthy", "environment": "test"}),
             "/api/v1/incidents": lambda: self._list(call),
             "/api/v1/incidents/counts": lambda: self._counts(call),
@@ -224,6 +236,7 @@ class FakeApi:
             "/api/v1/events/batch": lambda: self._take(call),
             "/api/v1/services": lambda: self._services(call),
             "/api/v1/pipeline": lambda: Reply(200, self.pipeline),
+            "/api/v1/pipeline/visibility": self._visibility,
             "/api/v1/pipeline/history": lambda: Reply(200, self.lag_history),
         }
         if call.path in routes:
@@ -233,6 +246,10 @@ class FakeApi:
             found = self.explanations.get(name)
             return found if isinstance(found, Reply) else _explained(name, found)
         return self._one(call)
+
+    def _visibility(self) -> Reply:
+        found = self.pipeline.get("visibility")
+        return Reply(200, found) if found else problem(404, "There is no such route")
 
     def _one(self, call: Call) -> Reply:
         parts = call.path.strip("/").split("/")

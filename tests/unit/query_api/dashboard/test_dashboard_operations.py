@@ -9,7 +9,7 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from query_api.dashboard.try_page import EXAMPLES, MAX_EVENTS
-from tests.unit.query_api.dashboard.fake_api import FakeApi, Reply, pipeline_record, problem
+from tests.unit.query_api.dashboard.fake_api import FakeApi, Reply, pipeline_record, problem, visibility_record
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -147,3 +147,27 @@ def test_form_of_another_site_sends_nothing(dashboard: TestClient, api: FakeApi)
     dashboard.headers["Sec-Fetch-Site"] = "cross-site"
     assert send(dashboard).status_code == 403
     assert api.sent == []
+
+
+def test_pipeline_shows_how_long_incidents_take_to_be_seen(dashboard: TestClient) -> None:
+    """Of people's services and of the canary; no word of blindness while it sees."""
+    page = dashboard.get("/pipeline").text
+
+    rows = [re.findall(r"<td[^>]*>([^<]*)<", row) for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
+    assert ["incidents", "0.3 s", "0.4 s", "0.4 s", "4"] in rows
+    assert ["canary", "0.3 s", "0.4 s", "0.5 s", "360"] in rows
+    assert "is blind" not in page
+
+
+@pytest.mark.parametrize("path", ["/", "/services", "/pipeline"])
+def test_blindness_is_on_the_pages_that_people_look_at(dashboard: TestClient, api: FakeApi, path: str) -> None:
+    """As an alert with its reason, which is inert; an API that does not tell shows nothing."""
+    api.pipeline = pipeline_record(visibility=visibility_record(blind=True, reason=HOSTILE))
+
+    page = dashboard.get(path, headers={"accept": "text/html"}).text
+
+    assert 'role="alert" id="blind"' in page
+    assert "The pipeline is blind" in page
+    assert HOSTILE not in page
+    del api.pipeline["visibility"]
+    assert 'id="blind"' not in dashboard.get(path, headers={"accept": "text/html"}).text
