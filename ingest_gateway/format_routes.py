@@ -15,7 +15,7 @@ from ingest_gateway.event_log import EventLog
 from ingest_gateway.formats import cloudevents, otlp, otlp_answer
 from ingest_gateway.formats.alertmanager import read_alerts
 from ingest_gateway.formats.shippers import read_records
-from ingest_gateway.headers import BodyHeaders, body_headers
+from ingest_gateway.headers import BodyHeaders
 from ingest_gateway.reading import Batch
 from ingest_gateway.routes import JSON, NDJSON, Ingest
 from ingest_gateway.writing import write_batch
@@ -85,10 +85,8 @@ def _read_cloudevents(scope: Scope, headers: BodyHeaders, body: bytes) -> Batch:
 
 def _otlp_problem(refused: refusal.Refusal, headers: Any) -> Response:
     """A refusal in the form of the request; where that form is none of OTLP's, a problem like everywhere."""
-    try:
-        media_type = body_headers(headers).media_type
-    except refusal.Refusal:
-        media_type = ""
+    said = next((value for name, value in headers if name == b"content-type"), b"")
+    media_type = said.decode("latin-1").partition(";")[0].strip().lower()
     if media_type not in _OTLP_DECODERS:
         return problem_response(refused.status, refused.detail, headers=refused.headers, **refused.extra)
     return Response(otlp_answer.error(refused, media_type), otlp_answer.status(refused), refused.headers, media_type)
