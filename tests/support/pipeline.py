@@ -90,6 +90,10 @@ class Pipeline:
         process.terminate()
         assert _ended(process), f"{service} did not stop within 10 s of SIGTERM"
 
+    def release(self, service: str) -> subprocess.Popen[bytes]:
+        """The process of a service, which is the caller's to end from now on."""
+        return self._running.pop(service)
+
     def signal(self, service: str, number: signal.Signals) -> None:
         """Send a service a signal."""
         self._running[service].send_signal(number)
