@@ -3,8 +3,8 @@
 Usage: python -m benchmarks.pipeline [--singles N] [FILE]
 
 Runs `ops-assist up` on Apache Kafka and a PostgreSQL of its own, sends a file of events (default: the real logs of the
-tests) in batches and then N events one by one, waits until all of it is in the view and prints events for each CPU
-second of each process. Counting CPU seconds, not the clock, it bears other work on the machine.
+tests) in batches, N events one by one and more as records of their own, waits until all of it is in the view and prints
+events for each CPU second of each process. Counting CPU seconds, not the clock, it bears other work on the machine.
 """
 
 import argparse
@@ -16,17 +16,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 import httpx
+import msgspec
 import psutil
+from confluent_kafka import Producer
 
+from benchmarks.view_sizes import print_sizes
 from deploy.brokers.ports import free_port
 from deploy.postgres import DATABASE, USER
+from schemas.topics import EVENTS
 
 _DATA: Final = "tests/data/train_ticket_day1.jsonl.gz"
 _PORTS: Final = (
@@ -41,11 +46,8 @@ _PARTS: Final = {
     "kafka.Kafka": "Kafka",
     "postgres": "PostgreSQL",
 }
-_SIZE: Final = """
-    SELECT sum(pg_total_relation_size(relid))
-    FROM (SELECT relid FROM pg_partition_tree($1::text::regclass) UNION SELECT $1::text::regclass) parts
-"""
 _CONNECTIONS: Final = 32
+_RECORDS: Final = 100_000
 _PATIENCE: Final = 600.0
 
 
@@ -86,21 +88,6 @@ async def _stored(url: str) -> int:
     connection = await asyncpg.connect(url)
     try:
         return int(await connection.fetchval("SELECT count(*) FROM events"))
-    finally:
-        await connection.close()
-
-
-async def _sizes(url: str) -> dict[str, float]:
-    """Bytes of an event with its indexes, of a link of an event to its incident, and of an incident."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("VACUUM ANALYZE")
-        found = {}
-        for table in ("events", "incident_events", "incidents"):
-            size = await connection.fetchval(_SIZE, table)
-            rows = await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 - names of our own
-            found[f"{table}: {rows:,} rows"] = float(size) / max(rows, 1)
-        return found
     finally:
         await connection.close()
 
@@ -151,30 +138,49 @@ def main() -> None:
         api = f"http://127.0.0.1:{ports['HTTP_PORT']}"
         with _pipeline(environment) as up:
             database = _database_url(Path(directory), ports["POSTGRES_PORT"])
-            _measure(up, api, database, wanted)
-            for name, size in asyncio.run(_sizes(database)).items():
-                print(f"PostgreSQL, {name}: {size:,.0f} bytes a row with its indexes")  # noqa: T201
+            _measure(up, api, database, f"127.0.0.1:{ports['BROKER_PORT']}", wanted)
+            asyncio.run(print_sizes(database))
             for topic, size in sorted(_kafka_bytes(Path(directory)).items()):
                 print(f"Kafka, {topic}: {size:,} bytes")  # noqa: T201
 
 
-def _measure(up: psutil.Process, api: str, database: str, wanted: argparse.Namespace) -> None:
+def _measure(up: psutil.Process, api: str, database: str, bootstrap_servers: str, wanted: argparse.Namespace) -> None:
     before, began, start = _cpu_seconds(up), time.monotonic(), asyncio.run(_stored(database))
     subprocess.run([sys.executable, "-m", "ops_assist", "send", wanted.file, "--url", api], check=True)  # noqa: S603 - our own
-    events = _sent(wanted.file)
+    events = sum(1 for _ in _lines(wanted.file))
     _wait_for(database, start + events)
     between = _cpu_seconds(up)
     _report("in batches of 1,000", events, before, between, time.monotonic() - began)
     began = time.monotonic()
     asyncio.run(_send_singles(api, wanted.singles))
     _wait_for(database, start + events + wanted.singles)
-    _report("one by one", wanted.singles, between, _cpu_seconds(up), time.monotonic() - began)
+    before = _cpu_seconds(up)
+    _report("one by one over HTTP", wanted.singles, between, before, time.monotonic() - began)
+    began, start = time.monotonic(), asyncio.run(_stored(database))
+    count = _write_records(bootstrap_servers, islice(_lines(wanted.file), _RECORDS))
+    _wait_for(database, start + count)
+    _report("one a record, straight to Kafka", count, before, _cpu_seconds(up), time.monotonic() - began)
 
 
-def _sent(file: str) -> int:
-    """How many events a file of JSONL has."""
+def _lines(file: str) -> Iterator[bytes]:
     with gzip.open(file) if file.endswith(".gz") else Path(file).open("rb") as lines:
-        return sum(1 for _ in lines)
+        yield from lines
+
+
+def _write_records(bootstrap_servers: str, lines: Iterable[bytes]) -> int:
+    """Each event as a record of its own, in its home partition, as fast as it goes; gives how many."""
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "partitioner": "murmur2_random", "linger.ms": 20})
+    count = 0
+    for line in lines:
+        while True:
+            try:
+                producer.produce(EVENTS, line, msgspec.json.decode(line)["service"].encode())
+                break
+            except BufferError:
+                producer.poll(0.1)
+        count += 1
+    assert not producer.flush(60)
+    return count
 
 
 if __name__ == "__main__":
