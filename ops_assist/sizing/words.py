@@ -1,13 +1,13 @@
 """A plan for people, and the table of docs/sizing.md: `python -m ops_assist.sizing.words`."""
 
 import sys
-from collections.abc import Sequence
 from typing import Final
 
 from ops_assist.sizing.figures import BATCHED
 from ops_assist.sizing.plan import Load, Plan, Site, plan
 
 RATES: Final = (100, 1_000, 10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
+DAYS: Final = (7, 1)
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 _STEP: Final = 1_000
 
@@ -36,9 +36,10 @@ def in_bytes(size: float) -> str:
     raise AssertionError
 
 
-def page_table(rates: Sequence[float] = RATES) -> str:
-    """The table of the page, as Markdown."""
-    rows = [_row(rate, plan(Load(peak=rate, average=rate), BATCHED, Site())) for rate in rates]
+def page_table(days: float) -> str:
+    """A table of the page, as Markdown: what Kafka and PostgreSQL need where both keep events for some days."""
+    site = Site(kafka_days=days, view_days=days)
+    rows = [_row(rate, plan(Load(peak=rate, average=rate), BATCHED, site)) for rate in RATES]
     head = (
         "| events/s | pipelines | gateways | processors | materializers | partitions | brokers | Kafka's disk "
         "| PostgreSQL's cores | its disk |"
@@ -56,4 +57,4 @@ def _row(rate: float, found: Plan) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page_table())
+    sys.stdout.write("\n".join(page_table(days) for days in DAYS))

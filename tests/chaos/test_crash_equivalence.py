@@ -18,11 +18,13 @@ import pytest
 
 from deploy.brokers.apache_kafka import ApacheKafka
 from deploy.postgres import EmbeddedPostgres
+from runtime.published.kinds import KINDS
 from schemas.topics import INCIDENT_STATUS
 from stream_processor.fatal import EXIT_CODE
 from tests.chaos.disturbances import AT_STATUS_CHANGES, SESSION_SECONDS, Disturbance, Site, Storm, plan
 from tests.chaos.feeding import CHUNKS, Pace, feed
 from tests.chaos.outcome import Outcome, differences, outcome
+from tests.chaos.published import looked_at
 from tests.chaos.rolling import change_workers, restart_in_turn
 from tests.chaos.runs import SETTLE_SECONDS, Undisturbed, all_analysed, run_calm, settle
 from tests.chaos.status_changes import apply_changes
@@ -118,7 +120,7 @@ def test_disturbances_change_nothing(calm: Pipeline, site: Site, report: list[st
 @pytest.mark.timeout(600)
 def test_a_rolling_restart_and_a_change_of_workers_lose_and_double_nothing(calm: Pipeline, site: Site) -> None:
     """Each service in turn ends by SIGTERM with 0 and comes again; then workers join and leave; all under load."""
-    workload = make_workload(FIRST_SEED + 10_000, services=60)
+    workload = make_workload(FIRST_SEED + 10_000, services=40)
     undisturbed = run_calm(calm, workload)
 
     for records, act, changes in zip(
@@ -133,6 +135,17 @@ def test_a_rolling_restart_and_a_change_of_workers_lose_and_double_nothing(calm:
     found = differences(undisturbed.outcome, outcome(site.pipeline, workload.prefix), workload.junk)
     assert len(undisturbed.outcome.events) == workload.events
     assert not found, f"{len(found)} differences: " + "\n".join(found[:20])
+
+
+@pytest.mark.apache_kafka
+def test_every_record_is_as_published(calm: Pipeline) -> None:
+    """The topics that the rounds before have filled, and what people add, against what is published."""
+    corrected = calm.http.patch("/api/v1/incidents/1/analysis", json={"severity": "P3", "note": "not so bad"})
+    assert corrected.status_code == 200, corrected.text
+    assert calm.http.post("/api/v1/incidents/1/analyze").is_success
+    calm.command("incidents", "missed", "--service", "checkout", "--at", "2025-03-03T00:00:00Z")
+
+    assert {kind.name: looked_at(calm, kind) > 0 for kind in KINDS} == {kind.name: True for kind in KINDS}
 
 
 def run_storm(site: Site, workload: Workload, undisturbed: Undisturbed) -> tuple[Outcome, Storm]:
