@@ -23,7 +23,7 @@ NOTICE_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 6
 """What requests or work under way get at the end: more than PUBLISH_TIMEOUT's default."""
 
-LIMIT_SECONDS: Final = 9.3
+LIMIT_SECONDS: Final = 9.0
 """After a signal the process ends, whatever it waits for."""
 
 _told = threading.Event()

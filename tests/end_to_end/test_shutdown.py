@@ -107,6 +107,9 @@ def test_an_analyzer_ends_while_a_model_hangs(pipeline: Pipeline, model: OpenAIS
     process, began = _told_to_end(pipeline, ANALYZER)
     _ends_well(process, began)
     assert _members(pipeline, ANALYZER) == 0
+    asked = len(model.bodies)
+    pipeline.start(ANALYZER)
+    wait_until(lambda: len(model.bodies) > asked, timeout=60, what="the next worker's call")
 
 
 def test_a_processor_ends_amid_events(pipeline: Pipeline) -> None:
