@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -26,28 +27,33 @@ DRAIN_SECONDS: Final = 6
 LIMIT_SECONDS: Final = 9.0
 """After a signal the process ends, whatever it waits for."""
 
-_told = threading.Event()
+
+class _Process:
+    """What is known of this process; a flag without a lock, since a signal may come amid anything."""
+
+    told = False
 
 
 def is_stopping() -> bool:
     """Whether the process was told to stop: then it is not ready for work."""
-    return _told.is_set()
+    return _Process.told
 
 
 def when_told_to_stop(stop: Callable[[], object]) -> None:
     """Call `stop` on SIGTERM and SIGINT, and end the process if it has not ended by `LIMIT_SECONDS`.
 
-    Needs a running loop.
+    Needs a running loop, in the main thread. The time counts from the signal, also where the loop is busy by then.
     """
+    loop, bell = asyncio.get_running_loop(), _start_limit()
 
-    def told() -> None:
-        if not is_stopping():
-            _told.set()
-            _limit()
-        stop()
+    def told(*_: object) -> None:
+        _Process.told = True
+        os.write(bell, b"!")
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told)
+        signal.signal(number, told)
 
 
 async def serve_until_told(http: uvicorn.Server) -> None:
@@ -81,14 +87,20 @@ async def run_until_told(work: Coroutine[Any, Any, None], stop: asyncio.Event) -
         working.result()
 
 
-def _limit() -> None:
-    """In a thread of its own: also a loop that is blocked must not hold the process."""
-    timer = threading.Timer(LIMIT_SECONDS, _leave)
-    timer.daemon = True
-    timer.start()
+def _start_limit() -> int:
+    """A thread that ends the process `LIMIT_SECONDS` after a byte is written to the file descriptor that this gives.
+
+    A thread, since a loop that is blocked must not hold the process; there before the signal, since a handler that is
+    called amid anything can take no lock.
+    """
+    waiting, bell = os.pipe()
+    threading.Thread(target=_leave, args=(waiting,), name="limit", daemon=True).start()
+    return bell
 
 
-def _leave() -> None:
+def _leave(waiting: int) -> None:
+    os.read(waiting, 1)
+    time.sleep(LIMIT_SECONDS)
     log.warning("left_at_the_limit", seconds=LIMIT_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()

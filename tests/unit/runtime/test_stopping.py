@@ -4,7 +4,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import threading
 
 import httpx
 import pytest
@@ -86,12 +85,10 @@ async def test_a_process_that_was_told_to_stop_is_not_ready(monkeypatch: pytest.
     async def there() -> None:
         return None
 
-    told = threading.Event()
-    monkeypatch.setattr(stopping, "_told", told)
     app = status_app(load_settings(_env_file=None), "a service", {"kafka": there})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://in-process") as client:
         assert (await client.get("/readyz")).status_code == 200
-        told.set()
+        monkeypatch.setattr(stopping._Process, "told", True)
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["reasons"]) == (503, {"process": "it was told to stop"})
         assert (await client.get("/health")).status_code == 200
