@@ -1,4 +1,4 @@
-"""What was measured, the worst of several runs: docs/sizing.md tells how and on what."""
+"""What was measured, on the low side: docs/sizing.md tells how and on what."""
 
 from typing import Final
 
