@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import sys
-from typing import Final
 
 import uvloop
 
@@ -11,11 +10,8 @@ from ingest_gateway.app import create_app
 from runtime.health import server
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
-from runtime.stopping import when_told_to_stop
+from runtime.stopping import DRAIN_SECONDS, end_after_notice
 from runtime.tracing import close_tracing, configure_tracing
-
-_DRAIN_SECONDS: Final = 7
-"""What requests under way get at the end: more than PUBLISH_TIMEOUT's default, and a clean stop within 10 s."""
 
 
 def main() -> int:
@@ -36,14 +32,14 @@ def main() -> int:
 
 async def _serve(settings: Settings) -> int:
     web = server(create_app(settings), settings, settings.http_port)
-    web.config.timeout_graceful_shutdown = _DRAIN_SECONDS
+    web.config.timeout_graceful_shutdown = DRAIN_SECONDS
     try:
         listener = _listen(settings)
     except OSError as error:
         where = f"{settings.host}:{settings.http_port}"
         sys.stderr.write(f"ingest_gateway: cannot listen on {where} ({error.strerror}); set HOST or HTTP_PORT\n")
         return 1
-    when_told_to_stop(lambda: setattr(web, "should_exit", True))
+    end_after_notice(web)
     await web.serve([listener])
     return 0
 

@@ -30,7 +30,6 @@ from stream_processor.verify.app import create_app as create_verify
 TITLE: Final = "Ops-Assist"
 _CHECK_SECONDS: Final = 1.5
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than clients and proxies keep idle connections, so that they end them
-_DRAIN_SECONDS: Final = 7  # as the gateway alone: more than PUBLISH_TIMEOUT, and a clean stop within 10 s
 
 
 class FrontDoor:
@@ -137,7 +136,6 @@ async def serve(configuration: Settings) -> None:
             access_log=False,
             lifespan="on",
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
     )
     await serve_until_told(server)

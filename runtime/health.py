@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from runtime.settings import Settings
+from runtime.stopping import is_stopping
 
 Check = Callable[[], Awaitable[str | None]]
 """Gives None when the thing is there, else a sentence that says what is missing."""
@@ -35,7 +36,7 @@ def health_router(settings: Settings, title: str, checks: Mapping[str, Check]) -
 
     @router.get("/readyz", summary="Whether its dependencies are there", responses=_READINESS)
     async def ready() -> JSONResponse:
-        reasons = await failing(checks)
+        reasons = {"process": "it was told to stop"} if is_stopping() else await failing(checks)
         status = {"status": "not ready" if reasons else "ready", "reasons": reasons}
         return JSONResponse(status, 503 if reasons else 200)
 

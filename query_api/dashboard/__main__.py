@@ -7,24 +7,12 @@ from query_api.dashboard.app import create_app
 from runtime.health import server
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
-from runtime.stopping import when_told_to_stop
-
-_DRAIN_SECONDS = 5
-"""How long open answers may take to end after a signal."""
+from runtime.stopping import serve_until_told
 
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal says to stop."""
-    app = create_app(settings)
-    dashboard = server(app, settings, settings.dashboard_port)
-    dashboard.config.timeout_graceful_shutdown = _DRAIN_SECONDS
-
-    def stop() -> None:
-        app.state.stopping.set()
-        dashboard.should_exit = True
-
-    when_told_to_stop(stop)
-    await dashboard.serve()
+    await serve_until_told(server(create_app(settings), settings, settings.dashboard_port))
 
 
 def main() -> int:

@@ -47,6 +47,7 @@ def create_app(settings: Settings, transport: httpx.AsyncBaseTransport | None = 
 
     app = FastAPI(title=TITLE, version=VERSION, openapi_url=None, lifespan=lifespan)
     app.state.stopping = asyncio.Event()
+    app.state.before_shutdown = [app.state.stopping.set]
     app.add_middleware(OwnHostOnly, host=settings.host)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestTiming)

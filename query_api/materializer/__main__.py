@@ -3,13 +3,11 @@
 import asyncio
 import sys
 
-import uvicorn
-
 from query_api.materializer.consumer import Materializer
 from runtime.health import server, status_app
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings
-from runtime.stopping import when_told_to_stop
+from runtime.stopping import run_until_told, when_told_to_stop
 from runtime.tracing import close_tracing, configure_tracing
 
 
@@ -18,21 +16,13 @@ async def serve(settings: Settings) -> None:
     materializer = Materializer(settings)
     checks = {"kafka": materializer.kafka_check, "postgresql": materializer.database_check}
     health = server(status_app(settings, "Ops-Assist materializer", checks), settings, settings.materializer_port)
-    _stop_on_signals(materializer, health)
+    when_told_to_stop(materializer.stop)
     serving = asyncio.create_task(health.serve())
     try:
-        await materializer.run()
+        await run_until_told(materializer.run(), materializer.stopping)
     finally:
         health.should_exit = True
         await serving
-
-
-def _stop_on_signals(materializer: Materializer, health: uvicorn.Server) -> None:
-    def stop() -> None:
-        materializer.stop()
-        health.should_exit = True
-
-    when_told_to_stop(stop)
 
 
 def main() -> int:

@@ -60,7 +60,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store = Store(settings.database_url)
-        self._stop = asyncio.Event()
+        self.stopping = asyncio.Event()
         self._positions: dict[Source, int] = {}
         self._uncommitted: dict[Source, int] = {}
         self._next_commit = self._next_upkeep = 0.0
@@ -69,7 +69,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     def stop(self) -> None:
         """Ask the loop to end after the batch at hand."""
-        self._stop.set()
+        self.stopping.set()
 
     async def kafka_check(self) -> str | None:
         """For `/readyz`: what is wrong with Kafka, if anything."""
@@ -82,7 +82,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
     async def run(self) -> None:
         """Consume until `stop`; after an error of Kafka's, begin anew from what PostgreSQL says."""
         delay = _FIRST_DELAY
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             began = time.monotonic()
             try:
                 await self._consume()
@@ -113,7 +113,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         consumer.subscribe(list(TOPICS), listener=self)
         try:
             await self._until_stop(consumer.start())
-            while not self._stop.is_set():
+            while not self.stopping.is_set():
                 await self._step(consumer)
             await self._commit(consumer)
         finally:
@@ -123,7 +123,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def _until_stop(self, starting: Coroutine[Any, Any, None]) -> None:
         """Wait for a start, but not longer than until the stop: a join takes as long as others of the group let it."""
-        tasks = [asyncio.ensure_future(starting), asyncio.ensure_future(self._stop.wait())]
+        tasks = [asyncio.ensure_future(starting), asyncio.ensure_future(self.stopping.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             # aiokafka leaks a connection that is cancelled while it asks for the cluster's metadata: let it ask.
@@ -240,7 +240,7 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
     async def _persist(self, action: Any) -> Any:
         """What `action` gives, tried until PostgreSQL is there; None where the stop came first."""
         delay = _FIRST_DELAY
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             try:
                 result = await action()
             except _AWAY as error:
@@ -287,4 +287,4 @@ class Materializer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def _wait(self, delay: float) -> float:
         """Wait for `delay` seconds or the stop; gives the next delay."""
-        return delay if await pause(self._stop, delay) else min(delay * 2, _LONGEST_DELAY)
+        return delay if await pause(self.stopping, delay) else min(delay * 2, _LONGEST_DELAY)

@@ -1,5 +1,6 @@
 """Feeding records in their order, over Kafka and over HTTP, through every outage."""
 
+import itertools
 import json
 import threading
 import time
@@ -62,18 +63,20 @@ def _to_kafka(pipeline: Pipeline, records: list[Fed], pace: Pace) -> None:
 
 def _over_http(pipeline: Pipeline, records: list[Fed], pace: Pace) -> None:
     """As a client does that sends a batch again until it is acknowledged."""
-    with httpx.Client(base_url=pipeline.url, timeout=20) as client:
+    with httpx.Client(timeout=20) as client:
         for step, chunk in enumerate(_chunks(records)):
             pace.wait_for(step)
             if chunk:
-                _post([event for record in chunk for event in json.loads(record.value)], client)
+                _post([event for record in chunk for event in json.loads(record.value)], client, pipeline)
 
 
-def _post(events: list[object], client: httpx.Client) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _post(events: list[object], client: httpx.Client, pipeline: Pipeline) -> None:
+    """To one front door, and where it does not take it to the next."""
+    deadline, doors = time.monotonic() + PATIENCE, itertools.count()
     while time.monotonic() < deadline:
+        urls = pipeline.front_doors()
         try:
-            answer = client.post("/api/v1/events/batch", json=events)
+            answer = client.post(f"{urls[next(doors) % len(urls)]}/api/v1/events/batch", json=events)
         except httpx.TransportError:
             time.sleep(0.1)
             continue

@@ -61,6 +61,10 @@ class Pipeline:
         """Where the HTTP API answers."""
         return f"http://127.0.0.1:{self.ports[FRONT_DOOR]}"
 
+    def front_doors(self) -> list[str]:
+        """Where each front door answers, also while it is away."""
+        return [f"http://127.0.0.1:{port}" for name, port in self.ports.items() if name.startswith(FRONT_DOOR)]
+
     def migrate(self) -> None:
         """Bring the database's schema up to date."""
         self._run("query_api.migrate")
@@ -89,6 +93,10 @@ class Pipeline:
         process = self._running.pop(service)
         process.terminate()
         assert _ended(process), f"{service} did not stop within 10 s of SIGTERM"
+
+    def release(self, service: str) -> subprocess.Popen[bytes]:
+        """The process of a service, which is the caller's to end from now on."""
+        return self._running.pop(service)
 
     def signal(self, service: str, number: signal.Signals) -> None:
         """Send a service a signal."""
