@@ -6,6 +6,7 @@ from ingest_gateway.format_routes import ALERTS_PATH, CLOUDEVENTS_PATH, OTLP_PAT
 from ingest_gateway.formats import otlp_answer
 from ingest_gateway.formats.cloudevents import BATCHED, STRUCTURED
 from ingest_gateway.routes import JSON, NDJSON
+from runtime.problem import MEDIA_TYPE
 
 _TAG: Final = "what producers already speak"
 _OBJECT: Final[dict[str, Any]] = {"type": "object"}
@@ -107,6 +108,18 @@ _CLOUDEVENT_SCHEMA: Final[dict[str, Any]] = {
         "data": {},
     },
 }
+_UNREAD: Final[dict[str, Any]] = {
+    MEDIA_TYPE: {
+        "schema": _OBJECT,
+        "example": {
+            "type": "about:blank",
+            "title": "Unsupported Media Type",
+            "status": 415,
+            "detail": "Content-Type text/plain is not read here; send application/json or application/x-protobuf",
+        },
+    },
+    JSON: {"schema": _OBJECT, "example": {"code": 3, "message": "The charset 'latin-1' is not read here; send UTF-8"}},
+}
 
 
 def format_paths(parameters: list[dict[str, Any]], answers: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +143,6 @@ def _otlp(parameters: list[dict[str, Any]]) -> dict[str, Any]:
         "400": "It is no request of OTLP; sending it again does not help.",
         "408": "The body did not arrive in time.",
         "413": "More than 8 MiB or 10,000 records.",
-        "415": "Another media type, charset or encoding.",
         "503": "The broker cannot be reached; send it again after `Retry-After` seconds.",
     }
     return {
@@ -155,7 +167,8 @@ def _otlp(parameters: list[dict[str, Any]]) -> dict[str, Any]:
         | {
             code: {"description": text, "content": {JSON: {"schema": _OBJECT, "example": status}}}
             for code, text in errors.items()
-        },
+        }
+        | {"415": {"description": "Another media type, charset or encoding.", "content": _UNREAD}},
     }
 
 
@@ -172,7 +185,7 @@ def _records(parameters: list[dict[str, Any]], answers: dict[str, Any]) -> dict[
         "requestBody": {
             "required": True,
             "content": {
-                JSON: {"schema": {"type": "array", "items": _OBJECT}, "example": [_RECORD]},
+                JSON: {"schema": {"type": "array", "items": {}}, "example": [_RECORD]},
                 NDJSON: {"schema": {"type": "string"}, "example": _LINES},
             },
         },
@@ -206,7 +219,8 @@ def _cloudevents(parameters: list[dict[str, Any]], answers: dict[str, Any]) -> d
             "required": True,
             "content": {
                 STRUCTURED: {"schema": _CLOUDEVENT_SCHEMA, "example": _CLOUDEVENT},
-                BATCHED: {"schema": {"type": "array", "items": _CLOUDEVENT_SCHEMA}, "example": [_CLOUDEVENT]},
+                # Each is judged by itself: one that is none is rejected, and the others are written.
+                BATCHED: {"schema": {"type": "array", "items": {}}, "example": [_CLOUDEVENT]},
             },
         },
         "responses": answers,

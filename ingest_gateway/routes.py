@@ -97,10 +97,8 @@ class Ingest:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         headers = body_headers(scope["headers"])
         if self._media_types and headers.media_type not in self._media_types:
-            raise refusal.unsupported(
-                f"Content-Type {headers.media_type or 'is missing'} is not read here; "
-                f"send {' or '.join(sorted(self._media_types))}"
-            )
+            said = f"{headers.media_type} is not read here" if headers.media_type else "is missing"
+            raise refusal.unsupported(f"Content-Type {said}; send {' or '.join(sorted(self._media_types))}")
         with Share(self._budget) as share:
             return await self._accept(scope, headers, await read_body(receive, headers, share))
 
