@@ -17,6 +17,7 @@ from fastapi.responses import Response
 from msgspec.json import encode
 from sqlalchemy import BigInteger, ColumnElement, bindparam, tuple_
 from starlette.datastructures import URL
+from starlette.requests import Request
 
 from query_api.text import clean
 from runtime.problem import Problem
@@ -126,11 +127,11 @@ def part_of(found: Sequence[Row], wanted: Page, cursor: Cursor | None) -> Part[R
     return Part(rows, before=cursor is not None or wanted.skip > 0, after=more)
 
 
-def links(url: URL, wanted: Page, part: Part[Any], columns: Columns) -> str:
+def links(request: Request, wanted: Page, part: Part[Any], columns: Columns) -> str:
     """The Link header: `next` where there is more, `prev` where something is before; empty where neither is.
 
     Args:
-        url: the request's.
+        request: whose path and other parameters the links have.
         wanted: the page that it asked for.
         part: what was found; each row has the columns' values as attributes.
         columns: what the list is ordered by; none where it has no cursors.
@@ -141,10 +142,16 @@ def links(url: URL, wanted: Page, part: Part[Any], columns: Columns) -> str:
     if part.before:
         skip = max(0, wanted.skip - wanted.limit)
         targets["prev"] = _target(skip, _cursor(part.rows[:1] if skip else [], columns, backwards=True))
-    bare = url.remove_query_params("cursor")
+    bare = _own_url(request).remove_query_params("cursor")
     return ", ".join(
         f'<{bare.include_query_params(**target, limit=wanted.limit)}>; rel="{rel}"' for rel, target in targets.items()
     )
+
+
+def _own_url(request: Request) -> URL:
+    """The request's URL with its path as it was sent: `request.url` has it decoded, which no header can hold."""
+    path = request.scope["raw_path"].decode("latin-1")
+    return URL(f"{request.url.scheme}://{request.url.netloc}{path}").replace(query=request.url.query)
 
 
 def _target(skip: int, cursor: Cursor | None) -> dict[str, Any]:

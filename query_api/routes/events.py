@@ -36,7 +36,7 @@ def router(database: Database) -> APIRouter:
         """Newest first by event time."""
         async with database.session() as session:
             found = await queries.events(session, wanted, part)
-        link = links(request.url, part, queries.rows_of(found), queries.EVENT_ORDER)
+        link = links(request, part, queries.rows_of(found), queries.EVENT_ORDER)
         return list_response([event_view(*seen) for seen in found.rows], {"Link": link})
 
     @routes.get(

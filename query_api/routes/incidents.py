@@ -39,7 +39,7 @@ def router(database: Database) -> APIRouter:
         """Newest first, unless `sort` says otherwise."""
         async with database.session() as session:
             found, total = await queries.incidents(session, totals, wanted, part)
-        link = links(request.url, part, found, sort_columns(wanted.sort))
+        link = links(request, part, found, sort_columns(wanted.sort))
         return list_response([incident_summary(row) for row in found.rows], {"X-Total-Count": str(total), "Link": link})
 
     @routes.get(

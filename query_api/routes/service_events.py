@@ -83,7 +83,7 @@ def router(database: Database) -> APIRouter:
             any_event = EventFilter((of_service,), None)
             if not found.rows and not (await queries.events(session, any_event, Page(0, 1))).rows:
                 raise Problem(404, f"No event of service {name} is known")
-        link = links(request.url, part, queries.rows_of(found), queries.EVENT_ORDER)
+        link = links(request, part, queries.rows_of(found), queries.EVENT_ORDER)
         return list_response([placed_event_view(*seen) for seen in found.rows], {"Link": link})
 
     return routes

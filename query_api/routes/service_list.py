@@ -39,7 +39,7 @@ def router(database: Database) -> APIRouter:
             active = await service_rates.active_incidents(session, names)
         found = [service_view(row, by_minute.get(row.service, []), active.get(row.service, [])) for row in rows]
         listed = Part(list(rows), before=part.skip > 0, after=total > part.skip + part.limit)
-        link = links(request.url, part, listed, ())
+        link = links(request, part, listed, ())
         return list_response(found, {"X-Total-Count": str(total), "Link": link})
 
     return routes

@@ -339,8 +339,14 @@ _WHAT_NO_SCHEMA_SAYS = """
 [checks]
 negative_data_rejection.expected-statuses = ["400", "404", "405", "409", "412", "413", "415", "422"]
 [[operations]]
-include-path = ["/api/v1/services", "/api/v1/events", "/api/v1/events/batch"]
+include-path = [
+  "/api/v1/services", "/api/v1/events", "/api/v1/events/batch", "/v1/logs",
+  "/api/v1/ingest/logs", "/api/v1/ingest/alertmanager", "/api/v1/ingest/cloudevents",
+]
 checks.positive_data_acceptance.enabled = false
+[[operations]]
+include-path = "/api/v1/ingest/logs"
+phases.examples.enabled = false
 [[operations]]
 include-path = "/api/v1/events/batch"
 checks.allow_header_conformance.enabled = false

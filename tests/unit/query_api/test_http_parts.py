@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from starlette.datastructures import URL
+from starlette.requests import Request
 
 from query_api.answers import DETAIL, EVENT, INCIDENT, EventAnswer, IncidentAnswer, IncidentDetailAnswer
 from query_api.app import create_app
@@ -24,6 +24,12 @@ from schemas.timestamps import to_datetime
 
 AT = to_datetime(1_700_000_000_000_000)
 OPENED = {"at": 1, "actor": "system", "what": "opened", "reason": "r", "to_status": "open"}
+
+
+def _request(raw_path: str, query: str, path: str = "") -> Request:
+    scope = {"type": "http", "scheme": "http", "method": "GET", "headers": [(b"host", b"h")]}
+    sent = {"path": path or raw_path, "raw_path": raw_path.encode(), "query_string": query.encode()}
+    return Request(scope | sent)
 
 
 def _row(**changes: Any) -> IncidentRow:
@@ -48,7 +54,7 @@ def _app() -> FastAPI:
 
 def test_links_name_the_pages_around() -> None:
     """Both directions keep the other parameters of the request."""
-    url = URL("http://h/api/v1/incidents?service=a%26b&skip=20&limit=10")
+    url = _request("/api/v1/incidents", "service=a%26b&skip=20&limit=10")
 
     around: Part[IncidentRow] = Part([], before=True, after=True)
 
@@ -60,16 +66,24 @@ def test_links_name_the_pages_around() -> None:
     )
 
 
+@pytest.mark.parametrize(("raw", "path"), [("/services/%E1%9A%9B", "/services/\u169b"), ("/a%3Fb%23c", "/a?b#c")])
+def test_links_have_the_path_as_it_was_sent(raw: str, path: str) -> None:
+    """A header holds no character beyond Latin-1, and `?` or `#` of a name begin no query."""
+    more: Part[IncidentRow] = Part([], before=False, after=True)
+    link = links(_request(raw, "level=ERROR&cursor=x", path), Page(0, 2), more, ())
+    assert link == f'<http://h{raw}?level=ERROR&skip=2&limit=2>; rel="next"'
+
+
 def test_only_page_has_no_links() -> None:
     """Where everything fits there is nothing to link to."""
     alone: Part[IncidentRow] = Part([], before=False, after=False)
-    assert not links(URL("http://h/"), Page(0, 10), alone, ())
+    assert not links(_request("/", ""), Page(0, 10), alone, ())
 
 
 def test_previous_page_never_starts_before_the_first() -> None:
     """A page that starts within the first one goes back to the start."""
     assert (
-        links(URL("http://h/"), Page(3, 10), Part([], before=True, after=False), ())
+        links(_request("/", ""), Page(3, 10), Part([], before=True, after=False), ())
         == '<http://h/?skip=0&limit=10>; rel="prev"'
     )
 
