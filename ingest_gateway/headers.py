@@ -40,10 +40,15 @@ def body_headers(headers: Iterable[tuple[bytes, bytes]]) -> BodyHeaders:
         elif name == b"content-encoding":
             gzipped = _gzipped(value)
         elif name == b"idempotency-key":
-            key = value.strip()
+            key = _unquoted(value.strip())
         elif name == CANARY_HEADER:
             token = value
     return BodyHeaders(_media_type(media_type), gzipped, length, key, token)
+
+
+def _unquoted(key: bytes) -> bytes:
+    """The draft has the key as a string of RFC 8941, in quotes; many senders leave them out."""
+    return key[1:-1] if len(key) > 1 and key[:1] == key[-1:] == b'"' else key
 
 
 def _gzipped(value: bytes) -> bool:

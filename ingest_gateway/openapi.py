@@ -52,10 +52,17 @@ _PROBLEMS: Final[dict[str, tuple[str, str]]] = {
         "The body is not valid JSON.",
         "The body is not valid JSON: invalid character at line 1, column 5 (byte 4)",
     ),
+    "409": (
+        "The same request under this Idempotency-Key is being carried out.",
+        "The same request is being carried out",
+    ),
     "408": ("The body did not arrive in time.", "The body was not complete after 30 s; nothing was written"),
     "413": ("More than 8 MiB, more than 10,000 events, or an event larger than a record.", "The body is over 8 MiB"),
     "415": ("Another media type, charset or encoding.", "Content-Type text/plain is not read here"),
-    "422": ("An event breaks the rules; `errors` says how.", "The event was not accepted: message is required"),
+    "422": (
+        "An event breaks the rules: `errors` says how. Or the Idempotency-Key was used for another request.",
+        "The event was not accepted: message is required",
+    ),
     "503": (_UNAVAILABLE, "Nothing was written: the broker cannot be reached; send it again"),
 }
 
@@ -142,8 +149,8 @@ def _parameters() -> list[dict[str, Any]]:
             "in": "header",
             "required": False,
             "description": (
-                "Names this attempt: events without an id get ids that are the same whenever the same body is sent "
-                "again under the same key, so that they count once."
+                "Names this request: sent again under the same key it has the same answer, and its events count once. "
+                "Another request under the key is 422, the same while it is carried out 409."
             ),
             "schema": {"type": "string"},
         },

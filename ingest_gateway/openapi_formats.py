@@ -142,6 +142,7 @@ def _otlp(parameters: list[dict[str, Any]]) -> dict[str, Any]:
     errors = {
         "400": "It is no request of OTLP; sending it again does not help.",
         "408": "The body did not arrive in time.",
+        "409": "The same request under this Idempotency-Key is being carried out.",
         "413": "More than 8 MiB or 10,000 records.",
         "503": "The broker cannot be reached; send it again after `Retry-After` seconds.",
     }

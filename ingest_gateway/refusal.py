@@ -6,6 +6,7 @@ from runtime.problem import Problem
 from schemas.event import FieldError
 
 BUFFER_FULL: Final = "buffer_full"
+IN_PROGRESS: Final = "in_progress"
 INVALID: Final = "invalid"
 MALFORMED: Final = "malformed"
 MEDIA_TYPE: Final = "media_type"

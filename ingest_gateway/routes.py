@@ -15,6 +15,7 @@ from ingest_gateway.budget import Budget, Share
 from ingest_gateway.event_ids import ids_for
 from ingest_gateway.event_log import EventLog
 from ingest_gateway.headers import BodyHeaders, body_headers
+from ingest_gateway.idempotency import Idempotency, fingerprint_of
 from ingest_gateway.reading import read_array, read_lines
 from ingest_gateway.traces import SERVICE
 from ingest_gateway.writing import write_batch
@@ -72,6 +73,7 @@ class Ingest:
     ) -> None:
         self._route, self._media_types, self._budget, self._accept = route, media_types, budget, accept
         self._problem = problem or _problem
+        self._named = Idempotency()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -100,7 +102,13 @@ class Ingest:
             said = f"{headers.media_type} is not read here" if headers.media_type else "is missing"
             raise refusal.unsupported(f"Content-Type {said}; send {' or '.join(sorted(self._media_types))}")
         with Share(self._budget) as share:
-            return await self._accept(scope, headers, await read_body(receive, headers, share))
+            body = await read_body(receive, headers, share)
+            if not headers.idempotency_key:
+                return await self._accept(scope, headers, body)
+            fingerprint = fingerprint_of(scope, body)
+            return await self._named.once(
+                headers.idempotency_key, fingerprint, lambda: self._accept(scope, headers, body)
+            )
 
 
 def _problem(refused: refusal.Refusal, _: Any) -> Response:

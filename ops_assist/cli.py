@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "topics": ("Compare the topics that are there with those that are needed.", "ops_assist.commands.topics"),
     "analyze-eval": ("Measure an analyzer on labelled incidents.", "ops_assist.commands.analyze_eval"),
     "lag": ("Show how far each consumer group is behind.", "ops_assist.commands.lag"),
+    "mcp": ("Let an assistant look at incidents (Model Context Protocol).", "ops_assist.commands.mcp"),
     "size": ("Tell how large a deployment has to be.", "ops_assist.commands.size"),
     "rebuild-view": ("Fill the view in PostgreSQL again from the topics.", "ops_assist.commands.rebuild_view"),
     "dlq": ("Work the records that could not be read, and late events.", "ops_assist.commands.dlq"),

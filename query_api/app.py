@@ -17,6 +17,7 @@ from query_api.routes import (
     correct,
     counts,
     events,
+    feed,
     incidents,
     pipeline,
     service_events,
@@ -72,6 +73,7 @@ def create_app(settings: Settings, *, analyze_seconds: float = analyze.WAIT_SECO
     for router in (
         stream.router(live),  # these before /incidents/{incident_id}, which takes any word for an id
         counts.router(database),
+        feed.router(database),
         bulk_status.router(database, publisher),
         similar.router(database),
         incidents.router(database),

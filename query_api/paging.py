@@ -142,13 +142,13 @@ def links(request: Request, wanted: Page, part: Part[Any], columns: Columns) -> 
     if part.before:
         skip = max(0, wanted.skip - wanted.limit)
         targets["prev"] = _target(skip, _cursor(part.rows[:1] if skip else [], columns, backwards=True))
-    bare = _own_url(request).remove_query_params("cursor")
+    bare = own_url(request).remove_query_params("cursor")
     return ", ".join(
         f'<{bare.include_query_params(**target, limit=wanted.limit)}>; rel="{rel}"' for rel, target in targets.items()
     )
 
 
-def _own_url(request: Request) -> URL:
+def own_url(request: Request) -> URL:
     """The request's URL with its path as it was sent: `request.url` has it decoded, which no header can hold."""
     path = request.scope["raw_path"].decode("latin-1")
     return URL(f"{request.url.scheme}://{request.url.netloc}{path}").replace(query=request.url.query)

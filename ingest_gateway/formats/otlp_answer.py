@@ -19,8 +19,8 @@ JSON: Final = "application/json"
 
 _UNKNOWN: Final = 2
 _INVALID: Final = 422
-_CODES: Final = {400: 3, 408: 4, 413: 8, 415: 3, 422: 3, 429: 8, 503: 14}
-"""INVALID_ARGUMENT, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE by HTTP status."""
+_CODES: Final = {400: 3, 408: 4, 409: 10, 413: 8, 415: 3, 422: 3, 429: 8, 503: 14}
+"""INVALID_ARGUMENT, DEADLINE_EXCEEDED, ABORTED, RESOURCE_EXHAUSTED, UNAVAILABLE by HTTP status."""
 
 
 def success(batch: Batch, media_type: str) -> bytes:

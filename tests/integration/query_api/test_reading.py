@@ -1,5 +1,6 @@
 """Reading incidents and events over HTTP, from a real PostgreSQL."""
 
+import re
 from typing import Any
 
 import httpx2
@@ -119,6 +120,19 @@ async def test_an_incident_of_a_rule_on_trial_is_marked_and_holds_no_event_of_ot
     assert (await api.get(f"{INCIDENTS}/counts")).json()["total"] == 3
     [checkout] = [one for one in (await api.get("/api/v1/services")).json() if one["service"] == "checkout"]
     assert [one["id"] for one in checkout["active_incidents"]] == [1]
+
+
+@pytest.mark.usefixtures("four")
+async def test_the_feed_has_what_the_list_has_and_says_when_nothing_changed(api: httpx2.AsyncClient) -> None:
+    """Under the same filters, newest first; 304 to a reader that has it."""
+    listed = (await api.get(INCIDENTS, params={"service": "checkout"})).json()
+    feed = await api.get(f"{INCIDENTS}/feed", params={"service": "checkout"})
+    again = await api.get(
+        f"{INCIDENTS}/feed", params={"service": "checkout"}, headers={"If-None-Match": feed.headers["etag"]}
+    )
+    assert listed
+    assert re.findall("<id>urn:ops-assist:incident:(.*?)</id>", feed.text) == [one["key"] for one in listed]
+    assert (feed.headers["content-type"], again.status_code) == ("application/atom+xml", 304)
 
 
 @pytest.mark.usefixtures("four")

@@ -65,15 +65,6 @@ def test_under_the_same_idempotency_key_the_same_body_has_the_same_ids(gateway: 
     assert {UUID(each).version for each in ids} == {8}
 
 
-def test_an_idempotency_key_used_for_another_body_makes_no_two_events_one(gateway: Gateway) -> None:
-    """A careless sender with one key for everything loses nothing."""
-    ids = {
-        gateway.send(json.dumps(event(message=message)).encode(), idempotency_key="always").json()["id"]
-        for message in ("one", "two")
-    }
-    assert len(ids) == 2
-
-
 def test_an_id_of_the_sender_stands_above_the_idempotency_key(gateway: Gateway) -> None:
     """What the producer says about its own event is taken."""
     assert gateway.send(json.dumps(event(id="7")).encode(), idempotency_key="k").json()["id"] == "7"

@@ -31,7 +31,7 @@ def _validate(value: Any, schema: dict[str, Any], described: dict[str, Any]) -> 
 @pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/events/batch"])
 def test_every_answer_is_described(described: dict[str, Any], path: str) -> None:
     """With every error that the gateway gives."""
-    statuses = {"201", "400", "408", "413", "415", "422", "503"} | ({"207"} if path.endswith("batch") else set())
+    statuses = {"201", "400", "408", "409", "413", "415", "422", "503"} | ({"207"} if path.endswith("batch") else set())
     assert set(_post(described, path)["responses"]) == statuses
 
 
