@@ -36,10 +36,15 @@ _SHARED: list[Any] = [
 ]
 
 
+def console_renderer() -> structlog.dev.ConsoleRenderer:
+    """Lines for people, with plain tracebacks: others show the values of local variables, which may be secrets."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+
+
 def configure_logging(settings: Settings, service: str) -> None:
     """Send structlog's and the standard library's records to stdout in one form, with the service's name on each."""
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stdout.isatty())
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else console_renderer()
     before = [structlog.processors.format_exc_info] if as_json else []
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 
 from deploy.brokers.apache_kafka import ApacheKafka
 from deploy.brokers.base import Broker
 from deploy.brokers.embedded import EmbeddedBroker
 from deploy.postgres import EmbeddedPostgres
 from runtime.kafka import ensure_topics
+from runtime.logging import console_renderer
 from runtime.settings import Settings, load_settings
 from tests.support.brokers import APACHE_KAFKA, EMBEDDED, make_broker
 from tests.support.databases import Databases
@@ -25,6 +27,8 @@ _LEAVING_SECONDS = 5.0
 
 # Tests count what topics hold to the last record: those that want the canary turn it on.
 os.environ["CANARY_INTERVAL"] = "0"
+
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], console_renderer()])
 
 
 @contextmanager

@@ -17,11 +17,11 @@ from runtime.trace_context import TraceContext, under
 def _restored() -> Iterator[None]:
     """Leave logging as it was."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
 
 
@@ -68,6 +68,20 @@ def test_lines_for_people_are_no_json(capsys: pytest.CaptureFixture[str]) -> Non
     line = capsys.readouterr().out
     assert "started" in line
     assert not line.startswith("{")
+
+
+def test_a_traceback_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """A local variable may be a secret."""
+    for form in ("console", "json"):
+        configure_logging(load_settings(_env_file=None, log_format=form), "a_service")
+        password = "hunter" + "2"
+        try:
+            [][len(password)]
+        except IndexError:
+            structlog.get_logger("ours").exception("failed")
+        told = capsys.readouterr().out
+        assert "IndexError" in told
+        assert "hunter2" not in told
 
 
 def test_a_line_about_a_record_says_which_and_of_which_trace(capsys: pytest.CaptureFixture[str]) -> None:
