@@ -86,7 +86,7 @@ def blindness(seen: Seen, since: float, interval: int, now: float) -> Blindness 
         return None
     which, seconds = tuple(sorted(late)), max(late.values())
     reason = (
-        f"No incident of the canary has become visible for {span_in_words(seconds)} in partition "
+        f"No incident of the canary has become visible for {span_in_words(seconds)} in partition{'s' * (len(which) > 1)} "
         f"{', '.join(map(str, which))}"
     )
     return Blindness(which, round(seconds, 3), reason=reason)

@@ -2,14 +2,17 @@
 
 from typing import Final
 
+_MILLISECOND: Final = 0.001
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
 
 
 def span_in_words(seconds: float | None) -> str:
-    """`4.2 s`, `3.5 min`, `1.2 h`."""
+    """`43 ms`, `4.2 s`, `3.5 min`, `1.2 h`."""
     if seconds is None:
         return "?"
+    if _MILLISECOND <= seconds < 1:
+        return f"{seconds * 1_000:.0f} ms"
     if seconds < _MINUTE:
         return f"{seconds:.1f} s"
     return f"{seconds / _MINUTE:.1f} min" if seconds < _HOUR else f"{seconds / _HOUR:.1f} h"

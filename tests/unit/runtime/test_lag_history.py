@@ -80,7 +80,8 @@ def test_a_group_that_is_gone_leaves_the_curves_within_the_hour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(None, "?"), (0, "0.0 s"), (59.94, "59.9 s"), (90, "1.5 min"), (5_400, "1.5 h")]
+    ("seconds", "words"),
+    [(None, "?"), (0, "0.0 s"), (0.0427, "43 ms"), (59.94, "59.9 s"), (90, "1.5 min"), (5_400, "1.5 h")],
 )
 def test_spans_are_told_in_one_unit(seconds: float | None, words: str) -> None:
     """Seconds, minutes or hours."""
