@@ -85,10 +85,8 @@ def blindness(seen: Seen, since: float, interval: int, now: float) -> Blindness 
     if not late:
         return None
     which, seconds = tuple(sorted(late)), max(late.values())
-    reason = (
-        f"No incident of the canary has become visible for {span_in_words(seconds)} in partition{'s' * (len(which) > 1)} "
-        f"{', '.join(map(str, which))}"
-    )
+    where = f"partition{'s' if len(which) > 1 else ''} {', '.join(map(str, which))}"
+    reason = f"No incident of the canary has become visible for {span_in_words(seconds)} in {where}"
     return Blindness(which, round(seconds, 3), reason=reason)
 
 

@@ -28,7 +28,7 @@ def test_who_misses_three_in_a_row_is_blind() -> None:
 
     assert blind is not None
     assert (blind.partitions, blind.seconds) == ((0, 2), 240.5)
-    assert blind.reason == "No incident of the canary has become visible for 4.0 min in partition 0, 2"
+    assert blind.reason == "No incident of the canary has become visible for 4.0 min in partitions 0, 2"
 
 
 def test_nobody_is_blind_who_has_just_begun_to_look() -> None:
