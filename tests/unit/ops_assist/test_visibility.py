@@ -36,7 +36,7 @@ async def test_sight_and_latencies_are_one_line(blind: bool | None, start: str) 
     text = await line(body(blind=blind, reason="it stopped" if blind else None))
 
     assert text.startswith(start)
-    assert text.endswith("in the last hour: p50 0.3 s, p95 2.0 s, p99 1.2 min of 1,200; canary: none")
+    assert text.endswith("in the last hour: p50 310 ms, p95 2.0 s, p99 1.2 min of 1,200; canary: none")
 
 
 @pytest.mark.parametrize(

@@ -154,8 +154,8 @@ def test_pipeline_shows_how_long_incidents_take_to_be_seen(dashboard: TestClient
     page = dashboard.get("/pipeline").text
 
     rows = [re.findall(r"<td[^>]*>([^<]*)<", row) for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
-    assert ["incidents", "0.3 s", "0.4 s", "0.4 s", "4"] in rows
-    assert ["canary", "0.3 s", "0.4 s", "0.5 s", "360"] in rows
+    assert ["incidents", "310 ms", "420 ms", "430 ms", "4"] in rows
+    assert ["canary", "280 ms", "390 ms", "510 ms", "360"] in rows
     assert "is blind" not in page
 
 
