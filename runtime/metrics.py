@@ -16,6 +16,17 @@ EVENTS_REFUSED: Final = Counter(
 PUBLISH_SECONDS: Final = Histogram(
     "ops_gateway_publish_seconds", "From a valid request to the broker's acknowledgement.", buckets=_FAST
 )
+SYSLOG_MESSAGES: Final = Counter(
+    "ops_gateway_syslog_messages_total",
+    "Syslog messages in the log, by how they could be read: rfc5424, rfc3164, or unparsed (kept as they are).",
+    ["form"],
+)
+SYSLOG_LOST: Final = Counter(
+    "ops_gateway_syslog_lost_total",
+    "What SYSLOG_PORT could not keep whole: messages cut, incomplete or unwritten; connections broken off or refused.",
+    ["reason"],
+)
+SYSLOG_CONNECTIONS: Final = Gauge("ops_gateway_syslog_connections", "Connections to SYSLOG_PORT.")
 EVENTS_PROCESSED: Final = Counter(
     "ops_processor_events_total",
     "Events that the processor has decided on, by the one reason of each.",
