@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import structlog
 
@@ -62,7 +62,7 @@ class SyslogConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, where there is room."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
         self._sender = str((transport.get_extra_info("peername") or ("unknown_host",))[0])
         if not self._connections.joined(self):
             SYSLOG_LOST.labels("no_room").inc()

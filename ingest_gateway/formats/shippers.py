@@ -1,6 +1,6 @@
 """Records of log shippers as events: Fluent Bit, Vector, Logstash, Filebeat and others that send JSON.
 
-Each field is looked for under the names that shippers and loggers give it, in the order of `_NAMES`; what is left
+Each field is looked for under the names that shippers and loggers give it, in the order of `NAMES`; what is left
 becomes attributes. Sources: Fluent Bit's output http, Vector's sink http, the Elastic Common Schema, GELF 1.1,
 journald's export fields, and the default keys of pino and zap.
 """
@@ -21,7 +21,7 @@ from schemas.timestamps import MICROSECONDS, to_datetime
 
 NO_SERVICE: Final = "unknown_service"
 
-_NAMES: Final[dict[str, tuple[str, ...]]] = {
+NAMES: Final[dict[str, tuple[str, ...]]] = {
     "service": (
         "service.name", "service", "service_name", "app.name", "app", "application",
         "kubernetes.labels.app.kubernetes.io/name", "kubernetes.labels.app", "kubernetes.container_name",
@@ -113,7 +113,7 @@ def _event(record: Any, service: str | None, default_id: str, received_at: int) 
     if not isinstance(record, dict):
         raise InvalidEvent([FieldError("", "expected a JSON object")])
     flat = dict(_flat(record))
-    found = {field: _first(flat, names, field) for field, names in _NAMES.items()}
+    found = {field: _first(flat, names, field) for field, names in NAMES.items()}
     taken = {name for name in found.values() if name is not None}
     values: dict[str, Any] = {field: flat[name] for field, name in found.items() if name is not None}
     moment = _moment(values.get("timestamp"))

@@ -39,7 +39,7 @@ _ESCAPE: Final = re.compile(r'\\(["\\\]])')
 _TIME_3164: Final = re.compile(
     r"((?:[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?)|(?:\d{4}-\d\d-\d\dT\S+)) +", re.ASCII
 )
-_TAG: Final = re.compile(r"([^\s\[\]:<>]{1,100})(?:\[([^\]\s]{0,40})\])?:(?=\s|$)")
+_TAG: Final = re.compile(r"([^\s\[\]:<>]{1,100})(?:\[([^\]\s]{0,40})\]:?|:)(?=\s|$)")
 _HOST: Final = re.compile(r"(\S*[^\s:\]]) ")
 
 

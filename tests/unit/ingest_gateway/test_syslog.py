@@ -121,6 +121,7 @@ def test_the_severity_is_the_level(severity: int) -> None:
     [
         # rsyslog's RSYSLOG_ForwardFormat, what omfwd sends unless told otherwise
         ("<11>2026-11-24T18:59:00.123456+00:00 web-3 shop[77]: it broke", "shop", "web-3", "it broke"),
+        ("<11>2026-11-24T18:59:00.123456+00:00 web-3 shop[77] it broke", "shop", "web-3", "it broke"),
         # its RSYSLOG_TraditionalForwardFormat, and RFC 3164's own examples
         ("<11>Nov 24 18:59:00 web-3 shop: it broke", "shop", "web-3", "it broke"),
         ("<34>Oct 11 22:14:15 mymachine su: 'su root' failed", "su", "mymachine", "'su root' failed"),

@@ -6,10 +6,11 @@ import logging
 import logging.handlers
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+import uvloop
 from prometheus_client import REGISTRY
 
 from ingest_gateway import syslog_listener
@@ -46,7 +47,7 @@ class Running:
         writer.write(octets)
         writer.write_eof()
         assert await reader.read() == b""
-        writer.close()
+        await _close(writer)
 
     async def wait_for(self, count: int) -> list[dict[str, Any]]:
         """The events, once there are so many."""
@@ -136,15 +137,33 @@ async def test_while_the_broker_is_away_the_sender_waits(running: Running, failu
 
     running.log.failure = None
     await writer.drain()
-    writer.close()
+    await _close(writer)
 
     async def whole() -> bool:
-        return len({event["id"] for event in running.events}) == 1_000
+        return len({event["id"] for event in numbered()}) == 1_000
+
+    def numbered() -> list[dict[str, Any]]:
+        return [event for event in running.events if event["message"].startswith("number")]
 
     await eventually(whole, what="a thousand events")
-    assert list(dict.fromkeys(event["message"].split()[1] for event in running.events)) == [
+    assert list(dict.fromkeys(event["message"].split()[1] for event in numbered())) == [
         str(number) for number in range(1_000)
     ]
+
+
+def test_the_gateway_s_own_loop_does_the_same() -> None:
+    """The gateway runs on uvloop, whose transports are no subclass of asyncio's."""
+
+    async def story() -> None:
+        async with _running() as running:
+            await running.send(_counted(*[LINE] * 3_000))
+            assert len(running.events) == 3_000
+            await test_while_the_broker_is_away_the_sender_waits(running, AWAY)
+        async with _running() as running:
+            await test_a_stop_writes_what_was_read(running)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story())
 
 
 async def test_a_stop_writes_what_was_read(running: Running) -> None:
@@ -161,7 +180,7 @@ async def test_a_stop_writes_what_was_read(running: Running) -> None:
     assert await reader.read() == b""
     with pytest.raises(OSError, match="Connect call failed"):
         await running.connect()
-    writer.close()
+    await _close(writer)
 
 
 async def test_a_stop_without_a_broker_counts_what_it_loses() -> None:
@@ -172,7 +191,7 @@ async def test_a_stop_without_a_broker_counts_what_it_loses() -> None:
         _, writer = await running.connect()
         writer.write(_counted(*[LINE] * 50))
         await _until_read(running)
-    writer.close()
+    await _close(writer)
     assert (running.events, _lost("unwritten") - before) == ([], 50)
 
 
@@ -182,7 +201,7 @@ async def test_what_is_no_framing_is_broken_off(running: Running) -> None:
     reader, writer = await running.connect()
     writer.write(_counted(LINE) + b"no count here")
     assert await reader.read() == b""
-    writer.close()
+    await _close(writer)
     assert (len(running.events), _lost("framing") - before) == (1, 1)
 
 
@@ -222,7 +241,7 @@ async def test_there_are_only_so_many_connections(running: Running, monkeypatch:
     senders[1][1].write(LINE + b"\n")
     await running.wait_for(4)
     for _, writer in senders:
-        writer.close()
+        await _close(writer)
 
 
 async def _refused(running: Running) -> None:
@@ -231,7 +250,7 @@ async def _refused(running: Running) -> None:
         if await reader.read() == b"":
             raise ConnectionResetError
     finally:
-        writer.close()
+        await _close(writer)
 
 
 async def test_a_port_that_is_taken_is_said_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,3 +284,9 @@ async def _until_read(running: Running) -> None:
         return any(connection.under_way for connection in running.listener._connections)
 
     await eventually(is_read, what="messages under way")
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
