@@ -48,7 +48,7 @@ unpack_prometheus() {
     rm -rf "$work"
 }
 
-# Debian's build reads its template from /usr/share; the unpacked one reads it from the directory that it is started in.
+# Debian's build reads its templates from /usr/share; the unpacked one reads them from the directory that it is started in.
 unpack_alertmanager() {
     work=$(mktemp -d)
     from=/usr/share/prometheus/alertmanager
@@ -57,7 +57,7 @@ unpack_alertmanager() {
         mkdir -p "$cache/prometheus-alertmanager"
         LC_ALL=C sed "s|$from|$here|g" "$work/files/usr/bin/prometheus-alertmanager" >"$work/program" &&
             chmod +x "$work/program" &&
-            mv "$work/files$from/default.tmpl" "$work/program" "$cache/prometheus-alertmanager/" &&
+            mv "$work/files$from"/*.tmpl "$work/program" "$cache/prometheus-alertmanager/" &&
             mv "$cache/prometheus-alertmanager/program" "$cache/prometheus-alertmanager/prometheus-alertmanager" || true
     fi
     rm -rf "$work"

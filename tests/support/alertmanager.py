@@ -67,9 +67,9 @@ def running_alertmanager(configuration: str, folder: Path) -> Iterator[Alertmana
 
 
 def _program(folder: Path) -> Path:
-    """Its path; the unpacked one finds its template in the folder that it is started in."""
+    """Its path; the unpacked one finds its templates in the folder that it is started in."""
     unpacked = CACHE / "prometheus-alertmanager"
-    if (unpacked / "default.tmpl").exists():
-        shutil.copy(unpacked / "default.tmpl", folder)
+    for template in unpacked.glob("*.tmpl"):
+        shutil.copy(template, folder)
     found = shutil.which("prometheus-alertmanager", path=f"{unpacked}{os.pathsep}{os.environ.get('PATH', '')}")
     return present("prometheus-alertmanager", Path(found) if found else None)
