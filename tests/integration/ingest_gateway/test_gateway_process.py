@@ -1,5 +1,6 @@
 """The gateway as a process: on real sockets, with and without its broker, from start to a clean end."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -182,11 +183,11 @@ async def test_syslog_is_in_the_log_and_an_open_connection_holds_up_no_end(
 ) -> None:
     """What the sender wrote before SIGTERM and the gateway read is written; the process ends with 0 within its time."""
     port, service = free_port(), "syslog-until-the-end"
-    messages = [f"<11>1 2026-01-01T00:00:00Z web-3 {service} - - - number {number}" for number in range(5_000)]
+    stream = b"".join(_syslog(service, number, padding=10) for number in range(5_000))
     with gateway_process(broker.bootstrap_servers, syslog_port=port, **_settings_of(kafka_settings)) as gateway:
         gateway.wait_until_ready()
         with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-            connection.sendall("".join(f"{len(message)} {message}" for message in messages).encode())
+            connection.sendall(stream)
             wait_until(lambda: _counted(gateway, "ops_gateway_syslog_messages_total") > 0, what="the first ones")
             started = time.monotonic()
             code, output = gateway.end()
@@ -196,7 +197,37 @@ async def test_syslog_is_in_the_log_and_an_open_connection_holds_up_no_end(
     assert (code, took < 10) == (0, True)
     assert "syslog_unwritten" not in output
     written = await events_of(kafka_settings, service, 1)
-    assert [event.message for event in written] == [f"number {number}" for number in range(len(written))]
+    assert [event.message.split()[1] for event in written] == [str(number) for number in range(len(written))]
+
+
+@pytest.mark.apache_kafka
+async def test_syslog_waits_for_a_broker_that_is_away(broker: Broker, kafka_settings: Settings) -> None:
+    """The sender is held up instead of losing anything; once the broker is back all is there, once, in its order."""
+    port, service = free_port(), "syslog-meanwhile"
+    stream = b"".join(_syslog(service, number, padding=2_000) for number in range(10_000))
+    broker.stop()
+    try:
+        with (
+            gateway_process(broker.bootstrap_servers, syslog_port=port, **_settings_of(kafka_settings)) as gateway,
+            socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            sending = pool.submit(connection.sendall, stream)
+            wait_until(lambda: _counted(gateway, "ops_gateway_syslog_connections") == 1, what="the connection")
+            assert gateway.client.get("/readyz").status_code == 503
+            assert not sending.done()
+            broker.start()
+            await asyncio.to_thread(sending.result, 60)
+            written = await events_of(kafka_settings, service, 10_000)
+    finally:
+        broker.start()
+    assert [event.message.split()[1] for event in written] == [str(number) for number in range(10_000)]
+    assert len({event.id for event in written}) == 10_000
+
+
+def _syslog(service: str, number: int, padding: int) -> bytes:
+    message = f"<11>1 2026-01-01T00:00:00Z web-3 {service} - - - number {number} {'x' * padding}"
+    return f"{len(message)} {message}".encode()
 
 
 def _counted(gateway: GatewayProcess, metric: str) -> float:
