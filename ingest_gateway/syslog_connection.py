@@ -24,6 +24,9 @@ from schemas.timestamps import now_micros
 
 log = structlog.get_logger(__name__)
 
+for _reason in ("cut", "incomplete", "framing", "unwritten", "no_room"):
+    SYSLOG_LOST.labels(_reason)  # each is there from the start, so that its first increase is seen as one
+
 ROUTE: Final = "syslog"
 """How accepted events are counted, beside the routes of HTTP."""
 _MOST_UNREAD: Final = 128 * 1024

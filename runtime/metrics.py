@@ -8,7 +8,9 @@ _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 _SLOW: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 EVENTS_ACCEPTED: Final = Counter(
-    "ops_gateway_events_accepted_total", "Events acknowledged by the broker and answered with 2xx.", ["route"]
+    "ops_gateway_events_accepted_total",
+    "Events acknowledged by the broker and answered with 2xx; of the route syslog there is no answer.",
+    ["route"],
 )
 EVENTS_REFUSED: Final = Counter(
     "ops_gateway_events_refused_total", "Events answered with an error.", ["route", "reason"]

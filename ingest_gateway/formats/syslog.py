@@ -112,8 +112,10 @@ def _rfc5424(raw: str, start: int) -> _Parts | None:
     data, end = _structured_data(raw, header.end())
     if end < 0:
         return None
-    text = raw[end:].removeprefix(" ").removeprefix("\ufeff")
-    return _Parts(_trimmed(text), time, host, app, process, kind, data)
+    text = raw[end:].removeprefix(" ")
+    # rsyslog puts a space before what it took from an RFC 3164 line; behind a BOM (section 6.4) all is the message.
+    text = _ended(text[1:]) if text.startswith("\ufeff") else _trimmed(text)
+    return _Parts(text, time, host, app, process, kind, data)
 
 
 def _structured_data(raw: str, start: int) -> tuple[list[tuple[str, Any]], int]:
@@ -157,7 +159,11 @@ def _host(rest: str, at: int) -> str:
 
 def _trimmed(text: str) -> str:
     """Without the space that stands before a content, and the end of its line."""
-    return text.removeprefix(" ").rstrip("\r\n\0")
+    return _ended(text.removeprefix(" "))
+
+
+def _ended(text: str) -> str:
+    return text.rstrip("\r\n\0")
 
 
 def _usable_time(text: str, received_at: int) -> datetime | None:
