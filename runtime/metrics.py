@@ -9,7 +9,7 @@ _SLOW: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 EVENTS_ACCEPTED: Final = Counter(
     "ops_gateway_events_accepted_total",
-    "Events acknowledged by the broker and answered with 2xx; of the route syslog there is no answer.",
+    "Events acknowledged by the broker and answered with 2xx (the route syslog has no answers).",
     ["route"],
 )
 EVENTS_REFUSED: Final = Counter(

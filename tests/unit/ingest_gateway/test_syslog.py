@@ -16,7 +16,7 @@ SD_NAMES = st.text(
     st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='=]"'), min_size=1, max_size=20
 )
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
-DATA = st.dictionaries(SD_NAMES, st.dictionaries(SD_NAMES, TEXTS, max_size=4), max_size=4)
+DATA = st.dictionaries(SD_NAMES.map("{}@32473".format), st.dictionaries(SD_NAMES, TEXTS, max_size=4), max_size=4)
 
 
 def _read(octets: bytes | str, **options: Any) -> Message:
