@@ -96,6 +96,16 @@ class SyslogConnection(asyncio.Protocol):
         del exc
         self.finish()
 
+    def hang_up(self, last_words: float) -> None:
+        """Tell the sender that nobody will be here, and read what it has sent until it ends, at most so many seconds.
+
+        A sender such as rsyslog looks before each message whether the other side has ended.
+        """
+        if self._transport is None or self._is_over or self._transport.is_closing():
+            return
+        self._transport.write_eof()
+        asyncio.get_running_loop().call_later(last_words, self.finish)
+
     def finish(self) -> None:
         """Read no more; what was read is written."""
         if self._transport is not None and not self._is_over and not self._transport.is_closing():

@@ -20,6 +20,8 @@ IDLE_SECONDS: Final = 60.0
 
 Before that none is ended for silence: senders such as rsyslog notice the end only at their next message, and lose it.
 """
+LAST_WORDS_SECONDS: Final = 1.0
+"""How long senders are read that have been told of a stop."""
 _BIND_SECONDS: Final = 2.0
 _PROBE_AFTER, _PROBE_EVERY, _PROBES = 60, 15, 4
 """Seconds of silence until TCP asks whether the sender is still there, and how often: gone hosts go in two minutes."""
@@ -40,6 +42,7 @@ class SyslogListener:
         self._server: asyncio.Server | None = None
         self._binder: asyncio.Task[None] | None = None
         self._outage: str | None = None
+        self._is_closed = False
 
     @property
     def is_wanted(self) -> bool:
@@ -56,17 +59,19 @@ class SyslogListener:
         return self._outage
 
     def close(self) -> None:
-        """Take no new connections and read no more; what was read is still written."""
+        """Take no new connections, and tell the senders; what they have sent until then is still read and written."""
+        self._is_closed = True
         if self._binder is not None:
             self._binder.cancel()
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
-            connection.finish()
+            connection.hang_up(LAST_WORDS_SECONDS)
 
     async def stop(self, grace: float) -> None:
-        """Close, and give what was read `grace` seconds to be written."""
-        self.close()
+        """Close, where that was not done yet, and give what was read `grace` seconds to be written."""
+        if not self._is_closed:
+            self.close()
         tasks = [connection.task for connection in self._connections if connection.task]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)

@@ -25,6 +25,12 @@ LINE = b"<11>1 2026-01-01T00:00:00Z web-3 shop 7 - - it broke"
 AWAY = NotWritten("the broker is away")
 
 
+@pytest.fixture(autouse=True)
+def _short_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Senders of these tests do not end when they are told to."""
+    monkeypatch.setattr(syslog_listener, "LAST_WORDS_SECONDS", 0.05)
+
+
 class Running:
     """A listener, its port and its log."""
 
@@ -183,10 +189,28 @@ async def test_a_stop_writes_what_was_read(running: Running) -> None:
     await _close(writer)
 
 
+async def test_a_stop_reads_what_was_sent_before_the_sender_knew(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Megabytes in the sockets: the sender is told, ends, and all that it wrote until then is in the log."""
+    monkeypatch.setattr(syslog_listener, "LAST_WORDS_SECONDS", 10.0)
+    running.log.failure = AWAY
+    reader, writer = await running.connect()
+    writer.write(_counted(*[LINE + b"x" * 1_000] * 5_000))
+    await _until_read(running)
+    stopping = asyncio.create_task(running.listener.stop(10))
+    assert await reader.read() == b""
+    running.log.failure = None
+    writer.write_eof()
+    await stopping
+    assert len(running.events) == 5_000
+    await _close(writer)
+
+
 async def test_a_stop_without_a_broker_counts_what_it_loses() -> None:
     """Within its time."""
     before = _lost("unwritten")
-    async with _running(grace=0.05) as running:
+    async with _running(grace=0.2) as running:
         running.log.failure = AWAY
         _, writer = await running.connect()
         writer.write(_counted(*[LINE] * 50))
