@@ -13,11 +13,14 @@ from ingest_gateway.format_routes import format_routes
 from ingest_gateway.kafka_log import KafkaEventLog
 from ingest_gateway.openapi import describe
 from ingest_gateway.routes import event_routes
+from ingest_gateway.syslog_listener import SyslogListener
 from runtime import api_docs, problem
 from runtime.health import VERSION, health_router
 from runtime.settings import Settings
 
 TITLE: Final = "Ops-Assist ingest gateway"
+_SYSLOG_GRACE: Final = 2.0
+"""Seconds for what syslog has brought, once requests under way are answered; it was told to end with them."""
 
 
 def create_app(settings: Settings, log: EventLog | None = None) -> FastAPI:
@@ -29,23 +32,28 @@ def create_app(settings: Settings, log: EventLog | None = None) -> FastAPI:
     """
     event_log = log or KafkaEventLog(settings)
     canary = Canary(settings, event_log)
+    syslog = SyslogListener(settings, event_log)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await event_log.start()
+        await syslog.start()
         canary.start()
         yield
         await canary.stop()
+        await syslog.stop(_SYSLOG_GRACE)
         await event_log.stop()
 
     app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.canary = canary
     app.state.budget = Budget(settings.ingest_buffer_bytes)
+    app.state.before_shutdown = [syslog.close]
     problem.install(app)
     # First, because routes are tried in order and these are the ones with load on them.
     budget = app.state.budget
     app.router.routes[:0] = [*event_routes(event_log, budget, canary.token), *format_routes(event_log, budget)]
-    app.include_router(health_router(settings, TITLE, {"broker": event_log.check}))
+    checks = {"broker": event_log.check} | ({"syslog": syslog.check} if syslog.is_wanted else {})
+    app.include_router(health_router(settings, TITLE, checks))
     describe(app)
     api_docs.install(app)
     return app

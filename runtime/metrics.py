@@ -8,7 +8,9 @@ _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 _SLOW: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 EVENTS_ACCEPTED: Final = Counter(
-    "ops_gateway_events_accepted_total", "Events acknowledged by the broker and answered with 2xx.", ["route"]
+    "ops_gateway_events_accepted_total",
+    "Events acknowledged by the broker and answered with 2xx (the route syslog has no answers).",
+    ["route"],
 )
 EVENTS_REFUSED: Final = Counter(
     "ops_gateway_events_refused_total", "Events answered with an error.", ["route", "reason"]
@@ -23,6 +25,17 @@ CANARY_SENT: Final = Gauge(
     "ops_gateway_canary_sent_timestamp_seconds",
     "When this gateway last took events of the canary that make an incident, in seconds since the epoch.",
 )
+SYSLOG_MESSAGES: Final = Counter(
+    "ops_gateway_syslog_messages_total",
+    "Syslog messages in the log, by how they could be read: rfc5424, rfc3164, or unparsed (kept as they are).",
+    ["form"],
+)
+SYSLOG_LOST: Final = Counter(
+    "ops_gateway_syslog_lost_total",
+    "What SYSLOG_PORT could not keep whole: messages cut, incomplete or unwritten; connections broken off or refused.",
+    ["reason"],
+)
+SYSLOG_CONNECTIONS: Final = Gauge("ops_gateway_syslog_connections", "Connections to SYSLOG_PORT.")
 EVENTS_PROCESSED: Final = Counter(
     "ops_processor_events_total",
     "Events that the processor has decided on, by the one reason of each.",

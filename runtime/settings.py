@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     ingest_buffer_bytes: int = Field(
         64 * 1024 * 1024, ge=16 * 1024 * 1024, description="Bytes of request bodies held at once; above: 503."
     )
+    syslog_port: int = Field(0, ge=0, le=65535, description="Where syslog messages are taken over TCP; 0: nowhere.")
+    syslog_host: str = Field("", description="The address that SYSLOG_PORT listens on; default: HOST.")
 
     # --- whether the pipeline sees ------------------------------------------------------------------------
     canary_interval: int = Field(

@@ -3,15 +3,22 @@
 import base64
 import math
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from schemas.event import MAX_ATTRIBUTES, MAX_MESSAGE, Attributes
+from schemas.levels import Level
+from schemas.timestamps import from_leap_second
 
 _CUT: Final = " ... (cut)"
 _MOST_ATTRIBUTE: Final = 8_192
 """Characters of an attribute's value that are kept."""
+SYSLOG_LEVELS: Final[tuple[Level, ...]] = (
+    "FATAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG",
+)  # fmt: skip
+"""By severity, 0 to 7 (RFC 5424 table 2): emergency, alert, critical, error, warning, notice, informational, debug."""
 
 
 def as_message(text: str, otherwise: str) -> str:
@@ -27,6 +34,16 @@ def cut(text: str, most: int) -> str:
 def as_text(value: Any) -> str:
     """A value of JSON as text: a string is itself."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def time_of(text: str) -> datetime | None:
+    """The time of an RFC 3339 text; one without an offset is taken for UTC. None: it is no such text."""
+    written = text.strip().replace(",", ".")
+    try:
+        moment = from_leap_second(written) or datetime.fromisoformat(written)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def attributes_of(pairs: Iterable[tuple[str, Any]]) -> Attributes | None:

@@ -1,27 +1,27 @@
 """Records of log shippers as events: Fluent Bit, Vector, Logstash, Filebeat and others that send JSON.
 
-Each field is looked for under the names that shippers and loggers give it, in the order of `_NAMES`; what is left
+Each field is looked for under the names that shippers and loggers give it, in the order of `NAMES`; what is left
 becomes attributes. Sources: Fluent Bit's output http, Vector's sink http, the Elastic Common Schema, GELF 1.1,
 journald's export fields, and the default keys of pino and zap.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from io import BytesIO
 from typing import Any, Final
 
 from ingest_gateway import refusal
 from ingest_gateway.event_ids import IdFor
-from ingest_gateway.formats.fields import as_message, as_text, attributes_of
+from ingest_gateway.formats.fields import SYSLOG_LEVELS, as_message, as_text, attributes_of, time_of
 from ingest_gateway.reading import Batch, check_count, collect
 from schemas.event import MAX_ID, Event, FieldError, InvalidEvent, WireEvent, to_event
 from schemas.levels import Level, fold_level
-from schemas.timestamps import MICROSECONDS, from_leap_second, to_datetime
+from schemas.timestamps import MICROSECONDS, to_datetime
 
 NO_SERVICE: Final = "unknown_service"
 
-_NAMES: Final[dict[str, tuple[str, ...]]] = {
+NAMES: Final[dict[str, tuple[str, ...]]] = {
     "service": (
         "service.name", "service", "service_name", "app.name", "app", "application",
         "kubernetes.labels.app.kubernetes.io/name", "kubernetes.labels.app", "kubernetes.container_name",
@@ -40,10 +40,6 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "host": ("host.name", "hostname", "host", "kubernetes.host", "_HOSTNAME", "agent.hostname", "source"),
     "environment": ("environment", "env", "service.environment", "deployment.environment"),
 }  # fmt: skip
-_SYSLOG: Final[tuple[Level, ...]] = (
-    "FATAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG",
-)  # fmt: skip
-"""By severity, 0 to 7 (RFC 5424 table 2): emergency, alert, critical, error, warning, notice, informational, debug."""
 _PINO: Final[dict[int, Level]] = {10: "DEBUG", 20: "DEBUG", 30: "INFO", 40: "WARNING", 50: "ERROR", 60: "FATAL"}
 _MORE_LEVELS: Final[dict[str, Level]] = {
     "INFORMATION": "INFO", "INFORMATIONAL": "INFO", "VERBOSE": "DEBUG", "CRIT": "CRITICAL", "EMERGENCY": "FATAL",
@@ -117,7 +113,7 @@ def _event(record: Any, service: str | None, default_id: str, received_at: int) 
     if not isinstance(record, dict):
         raise InvalidEvent([FieldError("", "expected a JSON object")])
     flat = dict(_flat(record))
-    found = {field: _first(flat, names, field) for field, names in _NAMES.items()}
+    found = {field: _first(flat, names, field) for field, names in NAMES.items()}
     taken = {name for name in found.values() if name is not None}
     values: dict[str, Any] = {field: flat[name] for field, name in found.items() if name is not None}
     moment = _moment(values.get("timestamp"))
@@ -163,7 +159,7 @@ def _level(said: Any) -> Level:
         said = int(said)
     if isinstance(said, int | float):
         number = int(said) if said == said and abs(said) < _SCALES[0][0] else -1  # noqa: PLR0124 - not a NaN
-        return _SYSLOG[number] if 0 <= number < len(_SYSLOG) else _PINO.get(number // 10 * 10, "INFO")
+        return SYSLOG_LEVELS[number] if 0 <= number < len(SYSLOG_LEVELS) else _PINO.get(number // 10 * 10, "INFO")
     word = str(said or "")
     return fold_level(word) or _MORE_LEVELS.get(word.strip().upper(), "INFO")
 
@@ -173,8 +169,6 @@ def _moment(said: Any) -> datetime | None:
     try:
         if isinstance(said, int | float):
             return next((to_datetime(int(said * unit)) for bound, unit in _SCALES if 0 <= said < bound), None)
-        text = str(said or "").strip().replace(",", ".")
-        moment = from_leap_second(text) or datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return time_of(str(said or ""))

@@ -1,10 +1,12 @@
 """The gateway as a process: on real sockets, with and without its broker, from start to a clean end."""
 
+import asyncio
 import json
 import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -13,9 +15,10 @@ from deploy.brokers.base import Broker
 from runtime.kafka import make_consumer
 from runtime.settings import Settings
 from schemas.topics import EVENTS
-from tests.integration.ingest_gateway.gateway_process import EVENT, gateway_process, spawn
+from tests.integration.ingest_gateway.gateway_process import EVENT, GatewayProcess, gateway_process, spawn
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
+from tests.support.written_events import events_of
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -172,3 +175,61 @@ def test_a_body_over_8_mib_is_answered_and_the_connection_goes_on() -> None:
         chunked = gateway.client.post("/api/v1/events", content=pieces, headers={"content-type": "application/json"})
         assert chunked.status_code == 413
         assert gateway.client.get("/health").status_code == 200
+
+
+@pytest.mark.apache_kafka
+async def test_syslog_is_in_the_log_and_an_open_connection_holds_up_no_end(
+    broker: Broker, kafka_settings: Settings
+) -> None:
+    """What the sender wrote before SIGTERM and the gateway read is written; the process ends with 0 within its time."""
+    port, service = free_port(), "syslog-until-the-end"
+    stream = b"".join(_syslog(service, number, padding=10) for number in range(5_000))
+    with gateway_process(broker.bootstrap_servers, syslog_port=port, **_settings_of(kafka_settings)) as gateway:
+        gateway.wait_until_ready()
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(stream)
+            wait_until(lambda: _counted(gateway, "ops_gateway_syslog_messages_total") > 0, what="the first ones")
+            started = time.monotonic()
+            code, output = gateway.end()
+            took = time.monotonic() - started
+            with suppress(ConnectionResetError):  # where some was not read, and the sender is told so
+                assert connection.recv(1) == b""
+    assert (code, took < 10) == (0, True)
+    assert "syslog_unwritten" not in output
+    written = await events_of(kafka_settings, service, 1)
+    assert [event.message.split()[1] for event in written] == [str(number) for number in range(len(written))]
+
+
+@pytest.mark.apache_kafka
+async def test_syslog_waits_for_a_broker_that_is_away(broker: Broker, kafka_settings: Settings) -> None:
+    """The sender is held up instead of losing anything; once the broker is back all is there, once, in its order."""
+    port, service = free_port(), "syslog-meanwhile"
+    stream = b"".join(_syslog(service, number, padding=2_000) for number in range(10_000))
+    broker.stop()
+    try:
+        with (
+            gateway_process(broker.bootstrap_servers, syslog_port=port, **_settings_of(kafka_settings)) as gateway,
+            socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            sending = pool.submit(connection.sendall, stream)
+            wait_until(lambda: _counted(gateway, "ops_gateway_syslog_connections") == 1, what="the connection")
+            assert gateway.client.get("/readyz").status_code == 503
+            assert not sending.done()
+            broker.start()
+            await asyncio.to_thread(sending.result, 60)
+            written = await events_of(kafka_settings, service, 10_000)
+    finally:
+        broker.start()
+    assert [event.message.split()[1] for event in written] == [str(number) for number in range(10_000)]
+    assert len({event.id for event in written}) == 10_000
+
+
+def _syslog(service: str, number: int, padding: int) -> bytes:
+    message = f"<11>1 2026-01-01T00:00:00Z web-3 {service} - - - number {number} {'x' * padding}"
+    return f"{len(message)} {message}".encode()
+
+
+def _counted(gateway: GatewayProcess, metric: str) -> float:
+    lines = gateway.client.get("/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(metric))

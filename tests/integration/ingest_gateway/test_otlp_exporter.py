@@ -9,27 +9,11 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
 from deploy.brokers.base import Broker
-from runtime.kafka import reader
 from runtime.settings import Settings
-from schemas.codec import Place, decode_events
-from schemas.event import Event
-from schemas.topics import EVENTS
 from tests.integration.ingest_gateway.gateway_process import gateway_process
+from tests.support.written_events import events_of
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.apache_kafka]
-
-
-async def _events_of(settings: Settings, service: str, count: int) -> list[Event]:
-    """The events of a service, once there are `count` of them."""
-    found: list[Event] = []
-    async with reader(settings, EVENTS) as consumer:
-        while len(found) < count:
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                for record in records:
-                    place = Place(EVENTS, record.partition, record.offset, record.timestamp * 1_000)
-                    events = [event for _, event in decode_events(record.value, place)]
-                    found += [event for event in events if isinstance(event, Event) and event.service == service]
-    return found
 
 
 async def test_what_the_exporter_exports_is_in_the_log(broker: Broker, kafka_settings: Settings) -> None:
@@ -56,7 +40,7 @@ async def test_what_the_exporter_exports_is_in_the_log(broker: Broker, kafka_set
             )
         assert provider.force_flush()
         provider.shutdown()
-        events = await _events_of(kafka_settings, service, 1_000)
+        events = await events_of(kafka_settings, service, 1_000)
     assert [event.attributes and event.attributes["number"] for event in events] == list(range(1_000))
     assert sum(event.level == "ERROR" for event in events) == 250
     assert {event.host for event in events} == {"web-3"}
