@@ -20,6 +20,9 @@ from schemas.topics import MAX_EVENT_BYTES
 
 _TOO_LARGE: Final = f"takes more than {MAX_EVENT_BYTES:,} bytes as JSON, which is more than one record can hold"
 
+EVENTS_PATH: Final = "/api/v1/events"
+BATCH_PATH: Final = "/api/v1/events/batch"
+
 Reader = Callable[[bytes, IdFor, int], Batch]
 
 
@@ -28,6 +31,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     status: int
     body: bytes
+    media_type: str = "application/json"
 
 
 class AcceptedEvent(msgspec.Struct, frozen=True):
@@ -73,7 +77,30 @@ async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader) 
     Raises:
         Refusal: 400, 413, 422 or 503.
     """
-    batch = _without_too_large(read(body, id_for, now_micros()))
+    return answer_batch(await write_batch(log, read(body, id_for, now_micros())), BATCH_PATH)
+
+
+async def write_batch(log: EventLog, batch: Batch) -> Batch:
+    """Write the events that keep the rules; gives them, and those that do not or are too large.
+
+    Raises:
+        Refusal: 503.
+    """
+    batch = _without_too_large(batch)
+    if batch.accepted:
+        try:
+            await _publish(log, records_of(batch.accepted.values()))
+        except PublishError as error:
+            raise _unwritten(error, "events", batch.size, {"ids": _ids(batch)}) from error
+    return batch
+
+
+def answer_batch(batch: Batch, route: str) -> Answer:
+    """What became of a batch whose valid events are written; they are counted under `route`.
+
+    Raises:
+        Refusal: 422 where there is no valid one.
+    """
     if batch.rejected and not batch.accepted:
         raise refusal.invalid(
             f"None of the {batch.size} events was accepted; `errors` says why",
@@ -82,15 +109,15 @@ async def accept_batch(log: EventLog, body: bytes, id_for: IdFor, read: Reader) 
             rejected=_members(batch.rejected),
             errors=_flat(batch.rejected),
         )
-    if batch.accepted:
-        try:
-            await _publish(log, records_of(batch.accepted.values()))
-        except PublishError as error:
-            raise _unwritten(error, "events", batch.size, {"ids": _ids(batch)}) from error
-    _accepted_batches.inc(len(batch.accepted))
-    if batch.rejected:
-        _rejected_in_batches.inc(len(batch.rejected))
+    count_batch(batch, route)
     return Answer(207 if batch.rejected else 201, encode(AcceptedBatch(len(batch.accepted), batch.rejected)))
+
+
+def count_batch(batch: Batch, route: str) -> None:
+    """Count the events of a batch whose valid ones are written."""
+    EVENTS_ACCEPTED.labels(route).inc(len(batch.accepted))
+    if batch.rejected:
+        EVENTS_REFUSED.labels(route, refusal.INVALID).inc(len(batch.rejected))
 
 
 async def _publish(log: EventLog, records: list[Record]) -> None:
@@ -151,6 +178,4 @@ def _flat(rejected: list[Rejected]) -> list[dict[str, str]]:
     ]
 
 
-_accepted_events = EVENTS_ACCEPTED.labels("/api/v1/events")
-_accepted_batches = EVENTS_ACCEPTED.labels("/api/v1/events/batch")
-_rejected_in_batches = EVENTS_REFUSED.labels("/api/v1/events/batch", refusal.INVALID)
+_accepted_events = EVENTS_ACCEPTED.labels(EVENTS_PATH)

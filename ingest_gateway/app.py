@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from ingest_gateway.budget import Budget
 from ingest_gateway.event_log import EventLog
+from ingest_gateway.format_routes import format_routes
 from ingest_gateway.kafka_log import KafkaEventLog
 from ingest_gateway.openapi import describe
 from ingest_gateway.routes import event_routes
@@ -37,7 +38,8 @@ def create_app(settings: Settings, log: EventLog | None = None) -> FastAPI:
     app.state.budget = Budget(settings.ingest_buffer_bytes)
     problem.install(app)
     # First, because routes are tried in order and these are the ones with load on them.
-    app.router.routes[:0] = event_routes(event_log, app.state.budget)
+    budget = app.state.budget
+    app.router.routes[:0] = [*event_routes(event_log, budget), *format_routes(event_log, budget)]
     app.include_router(health_router(settings, TITLE, {"broker": event_log.check}))
     describe(app)
     api_docs.install(app)

@@ -1,4 +1,4 @@
-"""The two routes in OpenAPI: they read raw bodies, so FastAPI cannot describe them by itself."""
+"""The routes in OpenAPI: they read raw bodies, so FastAPI cannot describe them by itself."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -7,8 +7,9 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from ingest_gateway.accept import AcceptedBatch, AcceptedEvent
-from ingest_gateway.routes import BATCH_PATH, EVENTS_PATH, JSON, NDJSON
+from ingest_gateway.accept import BATCH_PATH, EVENTS_PATH, AcceptedBatch, AcceptedEvent
+from ingest_gateway.openapi_formats import format_paths
+from ingest_gateway.routes import JSON, NDJSON
 from runtime.problem import MEDIA_TYPE
 from schemas.event import FieldError, WireEvent
 
@@ -60,7 +61,7 @@ _PROBLEMS: Final[dict[str, tuple[str, str]]] = {
 
 
 def describe(app: FastAPI) -> None:
-    """Make `app.openapi` include the two routes."""
+    """Make `app.openapi` include the routes."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -74,8 +75,9 @@ def describe(app: FastAPI) -> None:
 
 
 def event_paths() -> dict[str, Any]:
-    """The path items of both routes."""
-    return {EVENTS_PATH: {"post": _single()}, BATCH_PATH: {"post": _batch()}}
+    """The path items of all routes."""
+    own = {EVENTS_PATH: {"post": _single()}, BATCH_PATH: {"post": _batch()}}
+    return own | format_paths(_parameters(), _batch_answers())
 
 
 def _single() -> dict[str, Any]:
@@ -101,7 +103,6 @@ def _single() -> dict[str, Any]:
 
 
 def _batch() -> dict[str, Any]:
-    rejected = {"index": 1, "errors": [{"field": "message", "message": "is required"}]}
     return {
         "tags": [_TAG],
         "operationId": "send_events",
@@ -121,14 +122,17 @@ def _batch() -> dict[str, Any]:
                 NDJSON: {"schema": {"type": "string"}, "example": _LINES},
             },
         },
-        "responses": {
-            "201": _answer("All events were written.", "AcceptedBatch", {"accepted": 2, "rejected": []}),
-            "207": _answer(
-                "Some were rejected, the others written.", "AcceptedBatch", {"accepted": 1, "rejected": [rejected]}
-            ),
-        }
-        | _problems(),
+        "responses": _batch_answers(),
     }
+
+
+def _batch_answers() -> dict[str, Any]:
+    rejected = {"index": 1, "errors": [{"field": "message", "message": "is required"}]}
+    some = {"accepted": 1, "rejected": [rejected]}
+    return {
+        "201": _answer("All events were written.", "AcceptedBatch", {"accepted": 2, "rejected": []}),
+        "207": _answer("Some were rejected, the others written.", "AcceptedBatch", some),
+    } | _problems()
 
 
 def _parameters() -> list[dict[str, Any]]:

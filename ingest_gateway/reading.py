@@ -66,17 +66,17 @@ def read_array(body: bytes, id_for: IdFor, received_at: int) -> Batch:
         wires = _decode_wires(text)
     except UNREADABLE:
         items = _items(text)
-        _check_count(len(items))
+        check_count(len(items))
         readers = (_object_reader(item, index, id_for, received_at) for index, item in enumerate(items))
     else:
-        _check_count(len(wires))
+        check_count(len(wires))
         readers = (_wire_reader(wire, index, id_for, received_at) for index, wire in enumerate(wires))
-    return _collect(readers)
+    return collect(readers)
 
 
 def read_lines(body: bytes, id_for: IdFor, received_at: int) -> Batch:
     """The events of a body of one JSON object a line; blank lines count for nothing, not even in the index."""
-    return _collect(_line_readers(without_bom(body), id_for, received_at))
+    return collect(_line_readers(without_bom(body), id_for, received_at))
 
 
 def _line_readers(text: bytes, id_for: IdFor, received_at: int) -> Iterator[Callable[[], Event]]:
@@ -84,7 +84,7 @@ def _line_readers(text: bytes, id_for: IdFor, received_at: int) -> Iterator[Call
     for number, line in enumerate(BytesIO(text), 1):
         if line.isspace():
             continue
-        _check_count(index + 1)
+        check_count(index + 1)
         yield _line_reader(line, number, index, id_for, received_at)
         index += 1
 
@@ -108,7 +108,8 @@ def _object_reader(item: object, index: int, id_for: IdFor, received_at: int) ->
     return lambda: event_from_object(item, default_id=id_for(index), received_at=received_at)
 
 
-def _collect(readers: Iterable[Callable[[], Event]]) -> Batch:
+def collect(readers: Iterable[Callable[[], Event]]) -> Batch:
+    """The events that can be read, and why the others cannot."""
     accepted: dict[int, Event] = {}
     rejected: list[Rejected] = []
     for index, read in enumerate(readers):
@@ -140,6 +141,7 @@ def _items(text: bytes) -> list[Any]:
     return value
 
 
-def _check_count(count: int) -> None:
+def check_count(count: int) -> None:
+    """Refuse (413) a request of more events than one may hold."""
     if count > MAX_EVENTS:
         raise refusal.too_large(f"The request holds more than {MAX_EVENTS:,} events; send them in smaller parts")
