@@ -53,7 +53,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The queue is half empty again: how many events it could not hold since that was last said, and how many urgent."""
+    """The queue is half empty again: how many events it could not hold since it last said so, and how many urgent."""
 
     count: int
     urgent: int
