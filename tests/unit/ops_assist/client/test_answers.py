@@ -7,8 +7,8 @@ import pytest
 from ops_assist.client.answers import Again, Answer, Settled, Smaller, judge
 
 
-def _answer(status: int, body: object = None, **rest: float) -> Answer:
-    return Answer(status, b"" if body is None else json.dumps(body).encode(), **rest)
+def _answer(status: int, body: object, retry_after: float | None = None) -> Answer:
+    return Answer(status, json.dumps(body).encode(), retry_after)
 
 
 def test_201_settles_all() -> None:

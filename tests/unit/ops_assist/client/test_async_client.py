@@ -90,9 +90,8 @@ async def test_send_waits_for_room_and_try_send_does_not(gateway: FaultyGateway)
 async def test_the_loop_runs_on_while_a_gateway_does_not_answer(gateway: FaultyGateway) -> None:
     """10,000 turns of the loop and as many events pass during one request."""
     gateway.silence.clear()
-    async with AsyncClient(
-        "checkout", gateway.url, limits=Limits(max_events=100, linger=0), exit_timeout=0.05
-    ) as client:
+    limits = Limits(max_events=100, linger=0)
+    async with AsyncClient("checkout", gateway.url, limits=limits, exit_timeout=0.05) as client:
         await client.send("INFO", "first")
         await _until(lambda: gateway.requests)
         for number in range(10_000):

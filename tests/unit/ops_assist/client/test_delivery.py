@@ -1,4 +1,4 @@
-"""Every decision of a client: whatever is logged and whatever is answered, what was queued arrives, once and in order."""
+"""Every decision of a client: whatever is logged and answered, what was queued arrives, once by id and in order."""
 
 import json
 from collections.abc import Sequence

@@ -299,7 +299,7 @@ logging.info("of the parent, after")
 
 
 def test_forked_workers_send_their_own_and_nothing_twice(gateway: FaultyGateway) -> None:
-    """As gunicorn's that were forked after the handler was made: no lock, thread or connection of the parent is used."""
+    """As gunicorn's, forked after the handler was made: no lock, thread or connection of the parent is used."""
     run = _run(_FORKS, gateway.url)
     assert (run.returncode, run.stderr) == (0, "")
     parent = [message for message in gateway.messages if "parent" in message]

@@ -44,7 +44,7 @@ def test_the_largest_event_fits_a_record_of_the_log_and_an_empty_queue() -> None
     attributes: dict[str, object] = {"exception.stacktrace": worst * 90_000}
     attributes |= {f"{number}{worst * 300}": worst * 9_000 for number in range(70)}
     context = dict.fromkeys(("trace_id", "span_id", "host", "environment"), worst * 900)
-    line = make_item(worst * 100, "ERROR", worst * 90_000, attributes=attributes, **context).line
+    line = make_item(worst * 100, "ERROR", worst * 90_000, attributes=attributes, micros=0, **context).line
     assert len(line) <= min(MAX_EVENT_BYTES, LEAST_BYTES)
     assert len(_event(line)["attributes"]) == 64
 
