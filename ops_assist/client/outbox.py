@@ -77,12 +77,12 @@ class Outbox:
         gone = self._make_room(item) if item.urgent else []
         if not self.fits(item):
             return [*gone, item]
-        entry = Entry(self._next, now, item)
-        self._next += 1
+        number = self._next
+        self._next += 1  # before anything is called: a signal handler may log, and so put, from here on
         self.held += 1
         self.held_bytes += len(item.line)
         self._waiting_bytes += len(item.line)
-        (self._urgent if item.urgent else self._calm).append(entry)
+        (self._urgent if item.urgent else self._calm).append(Entry(number, now, item))
         return gone
 
     def _make_room(self, item: Item) -> list[Item]:

@@ -39,6 +39,8 @@ class Transport:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"url must be an address such as http://localhost:8000, not {url!r}")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("url takes no credentials, query or fragment; credentials go into headers")
         if not 0 < timeout < float("inf"):
             raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
         self.url = url

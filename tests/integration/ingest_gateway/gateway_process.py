@@ -54,7 +54,7 @@ def spawn(**settings: Any) -> subprocess.Popen[str]:
 
 @contextmanager
 def gateway_process(bootstrap_servers: str, **settings: Any) -> Iterator[GatewayProcess]:
-    """A gateway that answers, on a free port unless `http_port` is given; killed at the end if the test did not end it."""
+    """A gateway that answers, on a free port without `http_port`; killed at the end if the test did not end it."""
     port = settings.setdefault("http_port", free_port())
     process = spawn(kafka_bootstrap_servers=bootstrap_servers, **settings)
     gateway = GatewayProcess(process, f"http://127.0.0.1:{port}")

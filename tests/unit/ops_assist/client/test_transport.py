@@ -90,3 +90,19 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     """With an example of one."""
     with pytest.raises(ValueError, match="http://localhost:8000"):
         Transport(url)
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@localhost", "http://localhost/?a=b", "http://localhost/#a"])
+def test_what_an_address_cannot_carry_is_refused_at_once(url: str) -> None:
+    """A password would stand in every line about an outage, so the error does not repeat it."""
+    with pytest.raises(ValueError, match="go into headers") as refused:
+        Transport(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_gateway_behind_a_path_is_reached(gateway: FaultyGateway) -> None:
+    """As a reverse proxy serves it."""
+    transport = Transport(f"{gateway.url}/ops/")
+    assert transport.post([make_item("a", "INFO", "x")]).status == 201
+    assert gateway.requests[0].path == "/ops/api/v1/events/batch"
+    transport.close()
