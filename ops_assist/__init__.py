@@ -1,1 +1,1 @@
-"""The command line for people, what puts the services together (`up`, the front door), and a client for applications."""
+"""The command line for people, what puts the services together (`up`, the front door), a client for applications."""

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from random import random
 from typing import Final
 
@@ -79,10 +78,12 @@ class Sender:
     def _start(self) -> None:
         if self._thread is not None:
             return
-        thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
-        with suppress(RuntimeError):  # the interpreter ends and starts no more threads; `drain` will send instead
-            thread.start()
-            self._thread = thread
+        # Named before it starts: a signal handler that logs meanwhile would start a second one.
+        self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter ends and starts no more threads; `drain` will send instead
+            self._thread = None
 
     def _run(self) -> None:
         try:

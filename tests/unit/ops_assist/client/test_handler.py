@@ -363,3 +363,25 @@ def _fork_and_log(logger: logging.Logger, handler: OpsAssistHandler) -> None:
             os._exit(0 if handler.drain(20) else 1)
         os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_where_no_thread_starts_a_flush_sends_itself(
+    gateway: FaultyGateway, logger: logging.Logger, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From Python 3.12 on, an interpreter that ends starts none."""
+
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "ops-assist-client":
+            raise RuntimeError("can't start new thread at interpreter shutdown")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    gateway.faults.append(Fault(503))
+    handler = attach()
+    logger.error("the last word")
+    assert gateway.requests == []
+    assert handler.drain(20)
+    assert gateway.messages == ["the last word"]
+    assert handler.stats.retries == 1
