@@ -369,7 +369,6 @@ def test_where_no_thread_starts_a_flush_sends_itself(
     gateway: FaultyGateway, logger: logging.Logger, attach: Attach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From Python 3.12 on, an interpreter that ends starts none."""
-
     start = threading.Thread.start
 
     def refuse(thread: threading.Thread) -> None:
