@@ -33,6 +33,8 @@ class FaultyGateway:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._taking = threading.Lock()
+        self._ended = False
         self.url = ""
         self.faults: deque[Fault] = deque()
         self.requests: list[Request] = []
@@ -54,10 +56,19 @@ class FaultyGateway:
         """The gateway's own answer."""
         encoding = request.headers.get("content-encoding")
         headers = {"content_encoding": encoding} if encoding else {}
-        answer = self._gateway.send(
-            request.body, to="/batch", media_type=request.headers["content-type"], **headers
-        )  # fmt: skip
+        with self._taking:
+            if self._ended:  # a request whose client was cut off may come by when the gateway is gone
+                return 503, (), b""
+            answer = self._gateway.send(
+                request.body, to="/batch", media_type=request.headers["content-type"], **headers
+            )  # fmt: skip
         return answer.status_code, (), answer.content
+
+    def end(self) -> None:
+        """Take nothing more; returns when nothing is being taken."""
+        with self._taking:
+            self._ended = True
+        self.silence.set()
 
 
 @contextmanager
@@ -72,7 +83,7 @@ def faulty_gateway() -> Iterator[FaultyGateway]:
         try:
             yield found
         finally:
-            found.silence.set()
+            found.end()
             server.shutdown()
             server.server_close()
             thread.join()
