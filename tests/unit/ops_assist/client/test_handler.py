@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,24 @@ def test_an_outage_is_told_to_other_handlers_and_not_to_itself(
         own.removeHandler(handler)
     assert "takes no events" in caplog.text
     assert gateway.messages == ["payment failed"]
+
+
+def test_what_is_logged_while_it_sends_is_not_sent(
+    gateway: FaultyGateway, logger: logging.Logger, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a tool patches the standard library to log every connection, each request would be a reason for the next."""
+    handler = attach()
+    connect = HTTPConnection.connect
+
+    def logged_connect(connection: HTTPConnection) -> None:
+        logger.info("connecting")
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", logged_connect)
+    logger.error("payment failed")
+    assert handler.drain(20)
+    assert gateway.messages == ["payment failed"]
+    assert handler.stats.offered == 1
 
 
 def test_a_log_call_that_fails_within_raises_nothing(
