@@ -162,7 +162,7 @@ def test_an_outage_is_told_to_other_handlers_and_not_to_itself(
 def test_what_is_logged_while_it_sends_is_not_sent(
     gateway: FaultyGateway, logger: logging.Logger, attach: Attach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a tool patches the standard library to log every connection, each request would be a reason for the next."""
+    """Where a tool makes the standard library log every connection, each request would be a reason for the next."""
     handler = attach()
     connect = HTTPConnection.connect
 
