@@ -1,1 +1,1 @@
-"""The command line for people, and what puts the services together: `up` and the front door."""
+"""The command line for people, what puts the services together (`up`, the front door), a client for applications."""

@@ -54,9 +54,9 @@ def spawn(**settings: Any) -> subprocess.Popen[str]:
 
 @contextmanager
 def gateway_process(bootstrap_servers: str, **settings: Any) -> Iterator[GatewayProcess]:
-    """A gateway on a free port that answers; killed at the end if the test did not end it."""
-    port = free_port()
-    process = spawn(http_port=port, kafka_bootstrap_servers=bootstrap_servers, **settings)
+    """A gateway that answers, on a free port without `http_port`; killed at the end if the test did not end it."""
+    port = settings.setdefault("http_port", free_port())
+    process = spawn(kafka_bootstrap_servers=bootstrap_servers, **settings)
     gateway = GatewayProcess(process, f"http://127.0.0.1:{port}")
     try:
         wait_until(lambda: _answers(gateway), what="the gateway to answer")
