@@ -149,7 +149,7 @@ def test_killed_server_comes_back_on_its_port(server: Server) -> None:
     first = psutil.Process(server.pid)
     family = [first, *first.children(recursive=True)]
     server.kill()
-    assert not any(_lives(member) for member in family)
+    wait_until(lambda: not any(_lives(member) for member in family), what="the end of all its processes")
     assert server.pid is None
     server.start()
     server.stop()
