@@ -101,7 +101,7 @@ class Replay:
         assert messages
         assert schema
         if not self._left:
-            raise ModelError(f"the model gave no answer within {timeout:g} s")
+            raise ModelError(f"the model gave no answer within {timeout:.3g} s")
         return self._left.pop(0)
 
 
