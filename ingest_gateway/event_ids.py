@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from hashlib import blake2b
-from uuid import UUID
 
-from schemas.identity import uuid7
+from schemas.identity import uuid7, uuid8
 
 IdFor = Callable[[int], str]
 """Gives the id of the event at an index of the request."""
@@ -20,12 +19,4 @@ def ids_for(idempotency_key: bytes, body: bytes) -> IdFor:
     if not idempotency_key:
         return lambda _: uuid7()
     seed = blake2b(len(idempotency_key).to_bytes(8, "big") + idempotency_key + body, digest_size=32).digest()
-    return lambda index: _derived(seed, index)
-
-
-def _derived(seed: bytes, index: int) -> str:
-    # UUIDv8 (RFC 9562 section 5.8): version 8, variant 10, the rest is ours.
-    value = int.from_bytes(blake2b(index.to_bytes(8, "big"), key=seed, digest_size=16).digest(), "big")
-    value = value & ~(0xF << 76) | 8 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(UUID(int=value))
+    return lambda index: uuid8(blake2b(index.to_bytes(8, "big"), key=seed, digest_size=16).digest())

@@ -17,9 +17,8 @@ from ingest_gateway.formats.alertmanager import read_alerts
 from ingest_gateway.formats.shippers import read_records
 from ingest_gateway.headers import BodyHeaders
 from ingest_gateway.reading import Batch
-from ingest_gateway.routes import JSON, NDJSON, Ingest
+from ingest_gateway.routes import JSON, NDJSON, Ingest, problem_of
 from ingest_gateway.writing import write_batch
-from runtime.problem import problem_response
 from schemas.event import MAX_SERVICE
 from schemas.timestamps import now_micros
 
@@ -88,7 +87,7 @@ def _otlp_problem(refused: refusal.Refusal, headers: Any) -> Response:
     said = next((value for name, value in headers if name == b"content-type"), b"")
     media_type = said.decode("latin-1").partition(";")[0].strip().lower()
     if media_type not in _OTLP_DECODERS:
-        return problem_response(refused.status, refused.detail, headers=refused.headers, **refused.extra)
+        return problem_of(refused, headers)
     return Response(otlp_answer.error(refused, media_type), otlp_answer.status(refused), refused.headers, media_type)
 
 

@@ -72,7 +72,7 @@ class Ingest:
         self, route: str, media_types: frozenset[str], budget: Budget, accept: Accept, problem: Refuse | None = None
     ) -> None:
         self._route, self._media_types, self._budget, self._accept = route, media_types, budget, accept
-        self._problem = problem or _problem
+        self._problem = problem or problem_of
         self._named = Idempotency()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +111,8 @@ class Ingest:
             )
 
 
-def _problem(refused: refusal.Refusal, _: Any) -> Response:
+def problem_of(refused: refusal.Refusal, _: Any) -> Response:
+    """The refusal as RFC 9457 has it, whatever the headers."""
     return problem_response(refused.status, refused.detail, headers=refused.headers, **refused.extra)
 
 

@@ -47,8 +47,17 @@ def event_fingerprint(event_id: str) -> int:
     return fingerprint
 
 
+def uuid8(digest: bytes) -> str:
+    """The UUIDv8 (RFC 9562 section 5.8) of a digest of 16 bytes, of which 122 bits are kept."""
+    return _formed(int.from_bytes(digest, "big"), version=8)
+
+
 def _uuid(millis: int, tail: bytes, *, version: int) -> str:
-    value = (millis & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(tail, "big")
+    return _formed((millis & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(tail, "big"), version)
+
+
+def _formed(value: int, version: int) -> str:
+    """A number of 128 bits as a UUID: its version and the variant 10 take the place of six."""
     value = value & ~(0xF << 76) | version << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return str(UUID(int=value))

@@ -5,14 +5,13 @@ formats/json-format.md beside it. `source` and `id` together name an event, so w
 """
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
 from ingest_gateway import refusal
-from ingest_gateway.formats.fields import as_message, as_text, attributes_of
+from ingest_gateway.formats.fields import as_message, as_text, attributes_of, parse_json
 from ingest_gateway.formats.identity import derived_id
 from ingest_gateway.reading import Batch, check_count, collect
 from schemas.event import MAX_SERVICE, Event, FieldError, InvalidEvent, event_from_object
@@ -34,7 +33,7 @@ def read_structured(body: bytes, received_at: int) -> Batch:
     Raises:
         Refusal: 400 where the body is no JSON.
     """
-    value = _json(body)
+    value = parse_json(body)
     return collect([lambda: _event(value, received_at)])
 
 
@@ -44,7 +43,7 @@ def read_batched(body: bytes, received_at: int) -> Batch:
     Raises:
         Refusal: 400 where the body is no JSON, 422 where it is no array, 413 where it holds too many.
     """
-    values = _json(body)
+    values = parse_json(body)
     if not isinstance(values, list):
         raise refusal.invalid(f"Expected a JSON array of CloudEvents; send a single one as {STRUCTURED}")
     check_count(len(values))
@@ -63,7 +62,7 @@ def read_binary(headers: Iterable[tuple[bytes, bytes]], media_type: str, body: b
         if name.startswith(b"ce-")
     }
     if body:
-        value["data"] = _json(body) if _is_json(media_type) else body.decode("utf-8", "replace")
+        value["data"] = parse_json(body) if _is_json(media_type) else body.decode("utf-8", "replace")
     return collect([lambda: _event(value, received_at)])
 
 
@@ -145,10 +144,3 @@ def _message(value: Mapping[str, Any], data: Any) -> str:
 
 def _is_json(media_type: str) -> bool:
     return media_type == "" or media_type.endswith(("/json", "+json"))
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise refusal.malformed(f"The body is not valid JSON: {error}") from error

@@ -1,6 +1,7 @@
 """What the formats share: foreign values brought to the fields of an event, so that a long text costs no event."""
 
 import base64
+import json
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ingest_gateway import refusal
 from schemas.event import MAX_ATTRIBUTES, MAX_MESSAGE, Attributes
 from schemas.levels import Level
 from schemas.timestamps import from_leap_second
@@ -19,6 +21,18 @@ SYSLOG_LEVELS: Final[tuple[Level, ...]] = (
     "FATAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG",
 )  # fmt: skip
 """By severity, 0 to 7 (RFC 5424 table 2): emergency, alert, critical, error, warning, notice, informational, debug."""
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a body.
+
+    Raises:
+        Refusal: 400 where it is no JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise refusal.malformed(f"The body is not valid JSON: {error}") from error
 
 
 def as_message(text: str, otherwise: str) -> str:

@@ -1,7 +1,8 @@
 """Ids of events that a protocol names already: a function of that name, so that what is sent again counts once."""
 
 from hashlib import blake2b
-from uuid import UUID
+
+from schemas.identity import uuid8
 
 
 def derived_id(*parts: str) -> str:
@@ -10,7 +11,4 @@ def derived_id(*parts: str) -> str:
     for part in parts:
         text = part.encode("utf-8", "surrogatepass")
         digest.update(len(text).to_bytes(8, "big") + text)
-    value = int.from_bytes(digest.digest(), "big")
-    value = value & ~(0xF << 76) | 8 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(UUID(int=value))
+    return uuid8(digest.digest())

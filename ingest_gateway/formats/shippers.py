@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ingest_gateway import refusal
 from ingest_gateway.event_ids import IdFor
-from ingest_gateway.formats.fields import SYSLOG_LEVELS, as_message, as_text, attributes_of, time_of
+from ingest_gateway.formats.fields import SYSLOG_LEVELS, as_message, as_text, attributes_of, parse_json, time_of
 from ingest_gateway.reading import Batch, check_count, collect
 from schemas.event import MAX_ID, Event, FieldError, InvalidEvent, WireEvent, to_event
 from schemas.levels import Level, fold_level
@@ -72,7 +72,7 @@ def read_records(body: bytes, service: str | None, id_for: IdFor, received_at: i
 
 def _records(body: bytes) -> Iterator[Any]:
     if body.lstrip()[:1] == b"[":
-        values = _json(body, "The body")
+        values = parse_json(body)
         check_count(len(values))
         yield from values
         return
@@ -98,13 +98,6 @@ def _line(line: bytes) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _json(text: bytes, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise refusal.malformed(f"{what} is not valid JSON: {error}") from error
 
 
 def _event(record: Any, service: str | None, default_id: str, received_at: int) -> Event:

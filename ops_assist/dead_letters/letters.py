@@ -1,27 +1,15 @@
 """A record of `ops.events.dlq` or `ops.events.late` as a person meets it, and which of them are meant."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
 from schemas.letter_decision import LetterDecision
 from schemas.timestamps import to_rfc3339
 from schemas.topics import Header
+from stream_processor.sorting import Record
 
 _OURS = frozenset(value for name, value in vars(Header).items() if name.isupper())
-
-
-class Read(Protocol):
-    """What is used of a Kafka record; `timestamp` is in milliseconds."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
 
 
 class Origin(NamedTuple):
@@ -87,7 +75,7 @@ class Wanted(NamedTuple):
         )
 
 
-def letter_of(record: Read, decision: LetterDecision | None) -> Letter:
+def letter_of(record: Record, decision: LetterDecision | None) -> Letter:
     """The letter of a record; nothing that it holds is trusted to be there or to be well-formed."""
     told = {name: value.decode(errors="replace") for name, value in record.headers if value}
     return Letter(
@@ -127,7 +115,7 @@ def as_json(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _service(record: Read) -> str:
+def _service(record: Record) -> str:
     """The service that its value names, else its key: producers key events by service."""
     try:
         content = msgspec.json.decode(record.value or b"")

@@ -1,6 +1,5 @@
 """Alertmanager of Debian's package, as deploy/set_up_system.sh unpacks it or as the system has it."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.support.ports import free_port
-from tests.support.unpacked import CACHE, present, running_program
+from tests.support.unpacked import CACHE, found_program, running_program
 from tests.support.waiting import wait_until
 
 
@@ -71,5 +70,4 @@ def _program(folder: Path) -> Path:
     unpacked = CACHE / "prometheus-alertmanager"
     for template in unpacked.glob("*.tmpl"):
         shutil.copy(template, folder)
-    found = shutil.which("prometheus-alertmanager", path=f"{unpacked}{os.pathsep}{os.environ.get('PATH', '')}")
-    return present("prometheus-alertmanager", Path(found) if found else None)
+    return found_program("prometheus-alertmanager", unpacked)

@@ -1,7 +1,5 @@
 """Prometheus and promtool for tests, as deploy/set_up_system.sh unpacks them or as the system has them."""
 
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -10,25 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import pytest
 
 from tests.support.ports import free_port
+from tests.support.unpacked import CACHE, found_program, running_program
 from tests.support.waiting import wait_until
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "prometheus"
-_STOP_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.1
 
 
-def program(name: str) -> str:
+def program(name: str) -> Path:
     """The path of `prometheus` or `promtool`; skips the test, and on CI fails it, where there is none."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ops-assist" / "prometheus"
-    found = shutil.which(name, path=f"{cache}{os.pathsep}{os.environ.get('PATH', '')}")
-    if found is None:
-        reason = f"{name} is not here: sh deploy/set_up_system.sh gets it on Debian"
-        assert os.environ.get("CI") != "true", reason
-        pytest.skip(reason)
-    return found
+    return found_program(name, CACHE / "prometheus")
 
 
 def promtool(*arguments: str | Path) -> str:
@@ -80,29 +71,17 @@ def running_prometheus(configuration: Path, folder: Path) -> Iterator[Prometheus
     """Prometheus on a free port, with its data in `folder`; ended on leaving."""
     port = free_port()
     log = folder / "prometheus.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                program("prometheus"),
-                f"--config.file={configuration}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=output,
-            stderr=output,
-            cwd=folder,
-        )
-    running = Prometheus(f"http://127.0.0.1:{port}")
-    try:
-        wait_until(lambda: running.is_ready() or process.poll() is not None, what="Prometheus ready")
-        assert process.poll() is None, log.read_text()
-        yield running
-    finally:
-        running.http.close()
-        process.terminate()
+    command: list[str | Path] = [
+        program("prometheus"),
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with running_program(command, log) as process:
+        running = Prometheus(f"http://127.0.0.1:{port}")
         try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+            wait_until(lambda: running.is_ready() or process.poll() is not None, what="Prometheus ready")
+            assert process.poll() is None, log.read_text()
+            yield running
+        finally:
+            running.http.close()

@@ -1,6 +1,7 @@
 """Programs that deploy/set_up_system.sh unpacks into the user's cache, run as the test's own processes."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,12 @@ def present(name: str, path: Path | None) -> Path:
         assert os.environ.get("CI") != "true", reason
         pytest.skip(reason)
     return path
+
+
+def found_program(name: str, folder: Path) -> Path:
+    """The path of a program, unpacked in `folder` or of the system; see `present`."""
+    found = shutil.which(name, path=f"{folder}{os.pathsep}{os.environ.get('PATH', '')}")
+    return present(name, Path(found) if found else None)
 
 
 @contextmanager
